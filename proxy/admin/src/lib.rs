@@ -1,0 +1,1 @@
+//! The admin address: API, pages, metrics.

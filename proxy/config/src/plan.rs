@@ -1,0 +1,219 @@
+//! The `Plan`: a configuration that is valid, resolved and comparable. Nothing in it is text that still
+//! has to be understood, every name in it exists, and every default is filled in.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use starve_compare::Rules;
+use starve_migration::{Policy, StickyKey};
+use starve_routing::{Pattern, Predicates};
+
+/// The name of the default upstream, to which everything goes that no route matches.
+pub const LEGACY: &str = "legacy";
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub listeners: Vec<ListenerPlan>,
+    /// Worker threads; `None` is one per core.
+    pub workers: Option<NonZeroUsize>,
+    pub limits: LimitsPlan,
+    /// `None` when switched off with `admin: off`.
+    pub admin: Option<AdminPlan>,
+    pub ledger: LedgerPlan,
+    /// By name; [`LEGACY`] is always there.
+    pub upstreams: BTreeMap<String, Arc<UpstreamPlan>>,
+    pub functions: BTreeMap<String, Arc<FunctionPlan>>,
+    /// In the order of the file.
+    pub routes: Vec<Arc<RoutePlan>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerPlan {
+    pub address: SocketAddr,
+    pub tls: Option<TlsPlan>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TlsPlan {
+    pub certificates: Vec<CertificatePlan>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificatePlan {
+    /// PEM, the leaf first; absolute or relative to the configuration file's folder, already joined.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// All limits of the data path; defaults and units in `docs/limits.md`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitsPlan {
+    /// `head-timeout`: time for a whole request head.
+    pub head_timeout: Duration,
+    /// `head-bytes`: largest request head.
+    pub head_bytes: usize,
+    /// `uri-bytes`: longest request target.
+    pub uri_bytes: usize,
+    /// `body-bytes`: largest request body; `None` is unlimited.
+    pub body_bytes: Option<u64>,
+    /// `connections`: open client connections over all listeners.
+    pub connections: usize,
+    /// `in-flight`: requests being answered at once over all listeners.
+    pub in_flight: usize,
+    /// `idle-timeout`: how long an idle client connection is kept.
+    pub idle_timeout: Duration,
+    /// `drain-timeout`: how long a shutdown waits for requests in flight.
+    pub drain_timeout: Duration,
+    /// `shadow-queue`: copies waiting to be sent.
+    pub shadow_queue: usize,
+    /// `shadow-body-bytes`: largest body that is copied, and captured for comparison, per side.
+    pub shadow_body_bytes: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminPlan {
+    pub address: SocketAddr,
+    /// Required on any address that is not loopback.
+    pub token: Option<Secret>,
+}
+
+/// A text that never shows in logs or debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum LedgerPlan {
+    /// `sqlite:FILE`, already joined with the configuration file's folder.
+    Sqlite(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamPlan {
+    pub name: String,
+    /// Never empty.
+    pub servers: Vec<ServerPlan>,
+    pub balance: Balance,
+    pub timeouts: UpstreamTimeouts,
+    pub host: HostPolicy,
+}
+
+/// One server of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerPlan {
+    /// `http://HOST[:PORT]`.
+    Http { host: String, port: u16 },
+    /// `https://HOST[:PORT]`, verified against the system's roots.
+    Https { host: String, port: u16 },
+    /// `unix:/PATH`.
+    Unix { path: PathBuf },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    RoundRobin,
+    #[default]
+    LeastRequests,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// Until a connection stands (name look-up, TCP, TLS).
+    pub connect: Duration,
+    /// From the request being sent to the answer's head.
+    pub first_byte: Duration,
+    /// Longest silence inside a body, and how long an idle connection is kept in the pool.
+    pub idle: Duration,
+}
+
+/// Which `Host` the server sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPolicy {
+    /// The client's.
+    Preserve,
+    /// The server's own; the client's stands in `X-Forwarded-Host`.
+    Target,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionPlan {
+    pub name: String,
+    pub host: FunctionHost,
+    /// The whole call, from the first byte sent to the answer's head.
+    pub timeout: Duration,
+    /// Calls at once.
+    pub concurrency: usize,
+    /// Calls that may wait for their turn; one more is answered 503 with `Retry-After`.
+    pub queue: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FunctionHost {
+    Wasm {
+        /// Joined with the configuration file's folder.
+        file: PathBuf,
+        memory_bytes: u64,
+        /// Hosts (with an optional port) that the component may call; empty is none.
+        outbound: Vec<String>,
+    },
+    Process {
+        /// Program and arguments; never empty. A program with a slash and every argument that names an
+        /// existing file is relative to the configuration file's folder, which is the working directory.
+        command: Vec<String>,
+        working_dir: PathBuf,
+        /// Further environment variables.
+        env: BTreeMap<String, String>,
+        scale: ScalePlan,
+    },
+    Http {
+        server: ServerPlan,
+        /// A path that replaces the client's; `None` keeps it.
+        path: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalePlan {
+    pub min: usize,
+    pub max: usize,
+    /// An instance without calls for this long is stopped, down to `min`.
+    pub idle: Duration,
+    /// Time from spawning to the first accepted connection.
+    pub start_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutePlan {
+    /// The `name:` or else the `match` text in its canonical form: the label in metrics and reports.
+    pub id: String,
+    pub pattern: Pattern,
+    pub when: Predicates,
+    /// A name in [`Plan::upstreams`].
+    pub upstream: String,
+    /// A name in [`Plan::functions`]; there whenever the stage needs one.
+    pub function: Option<String>,
+    pub policy: Policy,
+    pub sticky: StickyKey,
+    /// Routes of one group split their users alike; the route's id where the file names none.
+    pub group: String,
+    pub compare: Rules,
+    /// `fallback: legacy`: the monolith answers when the function fails before its first byte.
+    pub fallback: bool,
+    /// Line of the route in its file, from 1.
+    pub line: usize,
+}
+
+impl Plan {
+    pub fn legacy(&self) -> &Arc<UpstreamPlan> {
+        &self.upstreams[LEGACY]
+    }
+}

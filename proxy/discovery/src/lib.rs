@@ -1,0 +1,1 @@
+//! Endpoint templates learnt from traffic.

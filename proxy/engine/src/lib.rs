@@ -1,0 +1,1 @@
+//! Plan to Generation, the request pipeline, reload, drain.

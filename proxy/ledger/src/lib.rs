@@ -1,0 +1,1 @@
+//! Durable counts, verdicts, samples and the journal, in SQLite.

@@ -1,0 +1,1 @@
+//! Copies of requests: sampling, the bounded queue, sending, feeding the comparison.

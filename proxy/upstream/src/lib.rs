@@ -1,0 +1,1 @@
+//! Connections to servers: pools, balancing, time limits, retry.

@@ -1,0 +1,1 @@
+//! The WASM host: wasi:http components, a fresh instance per call.
