@@ -1,1 +1,20 @@
 //! Bodies, header hygiene, and the one place where an error becomes an answer.
+//!
+//! A request enters at [`hygiene`]; every failure leaves through [`rescue`]. Nothing here opens a
+//! connection or knows a route.
+
+mod body;
+mod error;
+pub mod hygiene;
+mod observe;
+mod rescue;
+mod target;
+
+pub use body::{Body, BodyError};
+pub use error::{Error, ErrorKind};
+pub use observe::{End, Observed, Observer};
+pub use rescue::{problem, rescue};
+pub use target::{BoxFuture, ResponseFuture, Target};
+
+pub type Request = http::Request<Body>;
+pub type Response = http::Response<Body>;

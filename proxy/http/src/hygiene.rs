@@ -1,0 +1,291 @@
+//! What a head must be before it is routed, and what is taken out and put in before it goes on.
+//!
+//! Ambiguity is refused, never guessed (RFC 9112 §3.2, §6.3, RFC 9113 §8.2, §8.3).
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
+use http::uri::Authority;
+use http::{Method, Version, request, response};
+
+use crate::{Error, ErrorKind};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Checks a request's head and brings it into one shape: `Host` holds the effective authority, whatever
+/// the target's form was. The request target itself is left to the path normaliser.
+///
+/// # Errors
+/// [`ErrorKind::BadRequest`] for a missing, repeated, conflicting or malformed host, a `Transfer-Encoding`
+/// beside a `Content-Length`, or differing lengths; [`ErrorKind::MethodUnsupported`] for CONNECT;
+/// [`ErrorKind::ExpectationFailed`] for an unknown expectation (RFC 9110 §10.1.1).
+pub fn check_request(head: &mut request::Parts) -> Result<(), Error> {
+    if head.method == Method::CONNECT {
+        return Err(Error::new(ErrorKind::MethodUnsupported, "CONNECT asks for a forward proxy"));
+    }
+    check_framing(head)?;
+    check_expectation(&head.headers)?;
+    settle_host(head)
+}
+
+fn refused(reason: &'static str) -> Error {
+    Error::new(ErrorKind::BadRequest, reason)
+}
+
+fn check_framing(head: &request::Parts) -> Result<(), Error> {
+    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(()) };
+    if lengths.next().is_some() {
+        return Err(refused("more than one Content-Length"));
+    }
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        return Err(refused("both Content-Length and Transfer-Encoding"));
+    }
+    if first.is_empty() || !first.as_bytes().iter().all(u8::is_ascii_digit) {
+        return Err(refused("Content-Length is not a number"));
+    }
+    Ok(())
+}
+
+fn check_expectation(headers: &HeaderMap) -> Result<(), Error> {
+    match headers.get(EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Error::new(ErrorKind::ExpectationFailed, "an expectation other than 100-continue"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn settle_host(head: &mut request::Parts) -> Result<(), Error> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let field = hosts.next();
+    if hosts.next().is_some() {
+        return Err(refused("more than one Host"));
+    }
+    match (head.uri.authority(), field) {
+        (Some(authority), field) => {
+            if !is_host(authority.as_str().as_bytes()) {
+                return Err(refused("malformed authority in the request target"));
+            }
+            // HTTP/2: both must say the same (RFC 9113 §8.3.1). HTTP/1.1: the target wins (RFC 9112 §3.2.2).
+            let conflicts =
+                |field: &HeaderValue| !field.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+            if head.version == Version::HTTP_2 && field.is_some_and(conflicts) {
+                return Err(refused("Host differs from :authority"));
+            }
+            let value = HeaderValue::from_str(authority.as_str())
+                .map_err(|error| refused("malformed authority").with_source(error))?;
+            head.headers.insert(HOST, value);
+            Ok(())
+        }
+        (None, Some(field)) if is_host(field.as_bytes()) => Ok(()),
+        // An empty Host is right where the target has no authority (RFC 9110 §7.2).
+        (None, Some(field)) if field.is_empty() => Ok(()),
+        (None, Some(_)) => Err(refused("malformed Host")),
+        (None, None) if head.version == Version::HTTP_10 => Ok(()),
+        (None, None) => Err(refused("no Host")),
+    }
+}
+
+/// `uri-host [ ":" port ]` without user information (RFC 9110 §7.2).
+fn is_host(field: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let end = match field.iter().position(|byte| !plain(byte)) {
+        // A bracketed IPv6 address or a name with rarer characters: worth a full parse.
+        Some(0) | None if field.first().is_some_and(plain) => field.len(),
+        Some(at) if at > 0 && field[at] == b':' => at,
+        _ => match Authority::try_from(field) {
+            Ok(authority) if !field.contains(&b'@') && !authority.host().is_empty() => authority.host().len(),
+            _ => return false,
+        },
+    };
+    match &field[end..] {
+        [] => true,
+        [b':', port @ ..] => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// Takes out what concerns one connection only (RFC 9110 §7.6.1): the fields that `Connection` names, and
+/// those that older senders forget to name. Body framing stays with the HTTP library.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            // A message must not shed its host or its framing through this door.
+            .filter(|name| !matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING))
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    let accepts_trailers = headers.remove(TE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    });
+    if accepts_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+}
+
+/// Where a request came from, as the server behind is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    pub client: IpAddr,
+    pub tls: bool,
+}
+
+/// Prepares a checked request's fields for the way on: hop-by-hop out, `X-Forwarded-*` and `Via` in.
+/// What the client itself claims about forwarding is replaced: nobody vouches for it.
+pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin) {
+    strip_hop_by_hop(headers);
+    headers.remove(EXPECT);
+    headers.remove(FORWARDED);
+    headers.insert(X_FORWARDED_FOR, address_value(origin.client));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if origin.tls { "https" } else { "http" }));
+    match headers.get(HOST).cloned() {
+        Some(host) => headers.insert(X_FORWARDED_HOST, host),
+        None => headers.remove(X_FORWARDED_HOST),
+    };
+    headers.append(VIA, via(version));
+}
+
+/// Prepares an answer's fields for the client.
+pub fn prepare_response(head: &mut response::Parts) {
+    strip_hop_by_hop(&mut head.headers);
+    // A server may answer in HTTP/1.0; to the client this is our message (RFC 9112 §2.3).
+    head.version = Version::HTTP_11;
+}
+
+fn address_value(address: IpAddr) -> HeaderValue {
+    // An IPv4 client on an IPv6 socket is shown as what it is.
+    let text = address.to_canonical().to_string();
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// A gateway names itself and the version it received (RFC 9110 §7.6.3).
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_2 => "2 starve",
+        Version::HTTP_10 => "1.0 starve",
+        _ => "1.1 starve",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn checked(request: http::request::Builder) -> Result<request::Parts, Error> {
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        check_request(&mut head).map(|()| head)
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<String> {
+        let mut names: Vec<_> = headers.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_target_s_authority_replaces_host() {
+        let head = checked(Request::get("http://shop.example/x").header("host", "evil.example")).unwrap();
+        assert_eq!(head.headers[HOST], "shop.example");
+    }
+
+    #[test]
+    fn http_2_with_two_different_hosts_is_refused() {
+        let request = Request::get("http://shop.example/x").version(Version::HTTP_2);
+        assert!(checked(request.header("host", "evil.example")).is_err());
+    }
+
+    #[test]
+    fn ambiguous_heads_are_refused() {
+        let get = || Request::get("/x");
+        for (why, request) in [
+            ("no host", get()),
+            ("two hosts", get().header("host", "a").header("host", "a")),
+            ("a path in the host", get().header("host", "a/b")),
+            ("user information", get().header("host", "user@a")),
+            ("a bad port", get().header("host", "a:port")),
+            (
+                "two lengths",
+                get().header("host", "a").header("content-length", "1").header("content-length", "1"),
+            ),
+            ("a signed length", get().header("host", "a").header("content-length", "+1")),
+            (
+                "length and chunks",
+                get()
+                    .header("host", "a")
+                    .header("content-length", "1")
+                    .header("transfer-encoding", "chunked"),
+            ),
+            ("an unknown expectation", get().header("host", "a").header("expect", "tea")),
+            ("CONNECT", Request::builder().method("CONNECT").uri("a:443").header("host", "a")),
+        ] {
+            assert!(checked(request).is_err(), "{why} was taken");
+        }
+    }
+
+    #[test]
+    fn hosts_of_every_right_form_are_taken() {
+        for host in ["shop.example", "shop.example:8080", "10.0.0.1", "[::1]:80", "a_b.internal", ""] {
+            assert!(checked(Request::get("/").header("host", host)).is_ok(), "{host:?} was refused");
+        }
+        assert!(checked(Request::get("/").version(Version::HTTP_10)).is_ok());
+    }
+
+    #[test]
+    fn fields_of_one_connection_do_not_travel() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Private, host"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "gzip, trailers"),
+            ("upgrade", "h2c"),
+            ("proxy-connection", "keep-alive"),
+            ("host", "a"),
+            ("accept", "*/*"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(names(&headers), ["accept", "host", "te"]);
+        assert_eq!(headers[TE], "trailers");
+    }
+
+    #[test]
+    fn a_client_cannot_speak_for_itself_about_forwarding() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("shop.example"));
+        headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("1.2.3.4"));
+        headers.insert(FORWARDED, HeaderValue::from_static("for=1.2.3.4"));
+        let origin = Origin { client: "::ffff:192.0.2.7".parse().unwrap(), tls: true };
+        prepare_request(&mut headers, Version::HTTP_11, origin);
+        assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
+        assert_eq!(headers[X_FORWARDED_PROTO], "https");
+        assert_eq!(headers[X_FORWARDED_HOST], "shop.example");
+        assert_eq!(headers[VIA], "1.1 starve");
+        assert!(!headers.contains_key(FORWARDED));
+    }
+}

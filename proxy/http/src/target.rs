@@ -1,0 +1,17 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::{Error, Request, Response};
+
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type ResponseFuture = BoxFuture<Result<Response, Error>>;
+
+/// Whatever answers a request: an upstream, or a function on any host.
+///
+/// The answer's body streams; dropping the future or the body cancels the call. A target keeps its own
+/// limits on time, concurrency and memory and reports a failure as an [`Error`], never as an answer that
+/// it made up.
+pub trait Target: fmt::Debug + Send + Sync {
+    fn call(&self, request: Request) -> ResponseFuture;
+}
