@@ -87,21 +87,20 @@ fn settle_host(head: &mut request::Parts) -> Result<(), Error> {
             Ok(())
         }
         (None, Some(field)) if is_host(field.as_bytes()) => Ok(()),
-        // An empty Host is right where the target has no authority (RFC 9110 §7.2).
-        (None, Some(field)) if field.is_empty() => Ok(()),
         (None, Some(_)) => Err(refused("malformed Host")),
         (None, None) if head.version == Version::HTTP_10 => Ok(()),
         (None, None) => Err(refused("no Host")),
     }
 }
 
-/// `uri-host [ ":" port ]` without user information (RFC 9110 §7.2).
+/// `uri-host [ ":" port ]` without user information, or empty, which is right where the target has no
+/// authority (RFC 9110 §7.2).
 fn is_host(field: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let end = match field.iter().position(|byte| !plain(byte)) {
-        // A bracketed IPv6 address or a name with rarer characters: worth a full parse.
-        Some(0) | None if field.first().is_some_and(plain) => field.len(),
+        None => field.len(),
         Some(at) if at > 0 && field[at] == b':' => at,
+        // A bracketed IPv6 address or a name with rarer characters: worth a full parse.
         _ => match Authority::try_from(field) {
             Ok(authority) if !field.contains(&b'@') && !authority.host().is_empty() => authority.host().len(),
             _ => return false,
@@ -195,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    fn checked(request: http::request::Builder) -> Result<request::Parts, Error> {
+    fn checked(request: request::Builder) -> Result<request::Parts, Error> {
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         check_request(&mut head).map(|()| head)
     }

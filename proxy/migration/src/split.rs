@@ -111,8 +111,10 @@ mod tests {
     /// Kept for ever: another value would move every user of every running canary.
     #[test]
     fn the_bucket_of_a_user_is_the_same_in_every_release() {
-        let buckets: Vec<u16> =
-            ["ann", "bob", "cho"].iter().map(|user| Bucket::of(Salt::of("checkout"), user.as_bytes()).0).collect();
+        let buckets: Vec<u16> = ["ann", "bob", "cho"]
+            .iter()
+            .map(|user| Bucket::of(Salt::of("checkout"), user.as_bytes()).0)
+            .collect();
         assert_eq!(buckets, BUCKETS_SINCE_0_1);
     }
     const BUCKETS_SINCE_0_1: [u16; 3] = [8810, 8031, 7537];

@@ -114,7 +114,10 @@ pub struct Policy {
 /// Who answers a call and who gets a copy of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    Answer { by: Side, copy_to: Option<Side> },
+    Answer {
+        by: Side,
+        copy_to: Option<Side>,
+    },
     /// 410 Gone.
     Gone,
 }
