@@ -5,8 +5,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::Authority;
 use http::{Method, Version, request, response};
@@ -155,6 +155,7 @@ pub struct Origin {
 /// What the client itself claims about forwarding is replaced: nobody vouches for it.
 pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin) {
     strip_hop_by_hop(headers);
+    join_cookies(headers);
     headers.remove(EXPECT);
     headers.remove(FORWARDED);
     headers.insert(X_FORWARDED_FOR, address_value(origin.client));
@@ -164,6 +165,18 @@ pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin
         None => headers.remove(X_FORWARDED_HOST),
     };
     headers.append(VIA, via(version));
+}
+
+/// HTTP/2 may split `Cookie` for better compression; HTTP/1.1 allows one field (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// Prepares an answer's fields for the client.
@@ -271,6 +284,16 @@ mod tests {
         strip_hop_by_hop(&mut headers);
         assert_eq!(names(&headers), ["accept", "host", "te"]);
         assert_eq!(headers[TE], "trailers");
+    }
+
+    #[test]
+    fn the_crumbs_of_a_cookie_become_one_field() {
+        let mut headers = HeaderMap::new();
+        for crumb in ["session=1", "lang=de"] {
+            headers.append(COOKIE, HeaderValue::from_static(crumb));
+        }
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["session=1; lang=de"]);
     }
 
     #[test]

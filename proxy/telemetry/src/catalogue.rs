@@ -1,0 +1,100 @@
+//! Every metric that the program exports, in one table. Dashboards, rules and documentation are tested
+//! against it; a name outside it cannot be exported.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+#[derive(Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// In the order in which values are given; each from a finite set.
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub static $constant: Metric =
+                Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };
+        )*
+        pub static ALL: &[&Metric] = &[$(&$constant),*];
+    };
+}
+
+catalogue! {
+    REQUESTS = Counter "starve_requests_total" ["route", "side", "method", "code"]
+        "Calls by route, answering side (none: refused or retired), method and status class (none: no complete answer).";
+    REQUEST_DURATION = Histogram "starve_request_duration_seconds" ["route", "side"]
+        "Time from the request's head to the end of the answer's body.";
+    TIME_TO_FIRST_BYTE = Histogram "starve_time_to_first_byte_seconds" ["route", "side"]
+        "Time from the request's head to the answer's head.";
+    IN_FLIGHT = Gauge "starve_in_flight_requests" []
+        "Requests being answered.";
+    CONNECTIONS = Gauge "starve_connections" []
+        "Open client connections.";
+    ROUTE_STAGE = Gauge "starve_route_stage" ["route", "stage"]
+        "1 for the stage that a route is in, 0 for the others.";
+    ROUTE_LAST_CALL = Gauge "starve_route_last_call_timestamp_seconds" ["route", "side"]
+        "When the route was last called; 0 is never.";
+    SHADOW_REQUESTS = Counter "starve_shadow_requests_total" ["route", "side", "result"]
+        "Copies sent to the side that does not answer, by result.";
+    SHADOW_DROPPED = Counter "starve_shadow_dropped_total" ["route", "reason"]
+        "Copies that were not sent, by reason.";
+    COMPARISONS = Counter "starve_comparisons_total" ["route", "verdict"]
+        "Comparisons of the two sides' answers, by verdict.";
+    FUNCTION_INVOCATIONS = Counter "starve_function_invocations_total" ["function", "result"]
+        "Calls of a function, by result.";
+    FUNCTION_DURATION = Histogram "starve_function_duration_seconds" ["function"]
+        "Time a function took to the head of its answer, waiting for a place included.";
+    FUNCTION_INSTANCES = Gauge "starve_function_instances" ["function", "state"]
+        "Instances of a function, by state.";
+    FUNCTION_COLD_STARTS = Counter "starve_function_cold_starts_total" ["function"]
+        "Instances started because a call waited for one.";
+    UPSTREAM_CONNECTIONS = Gauge "starve_upstream_connections" ["upstream", "state"]
+        "Connections to an upstream, by state.";
+    RETRIES = Counter "starve_retries_total" ["upstream", "reason"]
+        "Requests sent a second time, by reason.";
+    LIMIT_HITS = Counter "starve_limit_hits_total" ["limit"]
+        "How often a limit of docs/limits.md was reached.";
+    REFUSED = Counter "starve_refused_requests_total" ["reason"]
+        "Requests refused before they were routed, by reason.";
+    CONFIG_GENERATION = Gauge "starve_config_generation" []
+        "Number of the configuration in force, from 1.";
+    CONFIG_RELOAD_OK = Gauge "starve_config_last_reload_successful" []
+        "1 if the last reload was taken, 0 if it was refused and the one before goes on.";
+    CONFIG_RELOAD_TIME = Gauge "starve_config_last_reload_timestamp_seconds" []
+        "When the configuration in force was taken.";
+    DISCOVERED_ROUTES = Gauge "starve_discovered_routes" []
+        "Endpoint templates learnt from calls that no route matched.";
+    DEAD_ROUTES = Gauge "starve_dead_routes" []
+        "Configured routes without a call since counting began.";
+    LEGACY_CALL_RATIO = Gauge "starve_legacy_call_ratio" []
+        "Share of all answered calls that the monolith answered, since the process started.";
+    LEDGER_OK = Gauge "starve_ledger_ok" []
+        "1 while counts are written to the ledger, 0 while they wait in memory.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_and_are_unique() {
+        let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        for metric in ALL {
+            assert!(metric.name.starts_with("starve_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}
