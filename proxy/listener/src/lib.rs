@@ -1,1 +1,16 @@
-//! Accept loops, TLS, drain.
+//! Accept loops, TLS, the watch over idle and slow connections, drain.
+//!
+//! A connection enters at [`accept`], one loop per worker and listener. Invariants: an accept loop never
+//! ends or spins on an error; no client can hold up another (the handshake is part of the connection's own
+//! task); every connection task ends when the drain's deadline has passed.
+
+mod accept;
+mod activity;
+mod bind;
+mod connection;
+mod tls;
+
+pub use accept::{Counters, Drain, Settings, accept};
+pub use bind::{BindError, bind};
+pub use connection::{Handler, Peer};
+pub use tls::{Tls, TlsError};

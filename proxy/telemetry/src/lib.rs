@@ -13,5 +13,5 @@ mod shard;
 
 pub use exposition::Exposition;
 pub use histogram::{Histogram, HistogramSnapshot};
-pub use route::{Call, Cell, Code, Method, RouteSnapshot, RouteStats, SideSnapshot};
+pub use route::{Call, Cell, Code, Method, RouteSnapshot, RouteStats, SideSnapshot, Totals};
 pub use shard::{enter_worker, worker_index};

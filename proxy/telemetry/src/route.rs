@@ -1,4 +1,5 @@
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -114,15 +115,23 @@ fn answerer(side: Option<Side>) -> usize {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard {
-    calls: [[[AtomicU64; Code::ALL.len()]; Method::ALL.len()]; ANSWERERS.len()],
+    cells: [[[CellShard; Code::ALL.len()]; Method::ALL.len()]; ANSWERERS.len()],
     sides: [SideShard; ANSWERERS.len()],
+    /// All calls, written last: as long as it stays, nothing else has changed.
+    recorded: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct CellShard {
+    calls: AtomicU64,
+    duration_us: AtomicU64,
+    bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct SideShard {
     duration: Histogram,
     first_byte: Histogram,
-    bytes: AtomicU64,
     last_call_ms: AtomicU64,
 }
 
@@ -159,6 +168,11 @@ impl RouteStats {
         self.shards[index].get_or_init(Box::default)
     }
 
+    /// Calls recorded so far. While it stays the same a new snapshot would tell nothing new.
+    pub fn recorded(&self) -> u64 {
+        self.shards.iter().filter_map(OnceLock::get).map(|shard| shard.recorded.load(Acquire)).sum()
+    }
+
     /// Adds up all shards. Counts of calls that are just being recorded may be missing; the next
     /// snapshot has them.
     pub fn snapshot(&self) -> RouteSnapshot {
@@ -167,16 +181,18 @@ impl RouteStats {
             for (index, side) in ANSWERERS.into_iter().enumerate() {
                 for method in Method::ALL {
                     for code in Code::ALL {
-                        let calls = shard.calls[index][method as usize][code as usize].load(Relaxed);
+                        let counted = &shard.cells[index][method as usize][code as usize];
+                        let calls = counted.calls.load(Relaxed);
                         if calls > 0 {
-                            snapshot.add(Cell { side, method, code }, calls);
+                            let duration_us = counted.duration_us.load(Relaxed);
+                            let bytes = counted.bytes.load(Relaxed);
+                            snapshot.add(Cell { side, method, code }, Totals { calls, duration_us, bytes });
                         }
                     }
                 }
                 let (from, to) = (&shard.sides[index], &mut snapshot.sides[index]);
                 from.duration.add_to(&mut to.duration);
                 from.first_byte.add_to(&mut to.first_byte);
-                to.bytes += from.bytes.load(Relaxed);
                 to.last_call_ms = to.last_call_ms.max(from.last_call_ms.load(Relaxed));
             }
         }
@@ -192,10 +208,19 @@ pub struct Cell {
     pub code: Code,
 }
 
+/// Sums since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Totals {
+    pub calls: u64,
+    pub duration_us: u64,
+    /// Body bytes sent to clients.
+    pub bytes: u64,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct RouteSnapshot {
-    /// Only what is not 0, without order.
-    pub calls: Vec<(Cell, u64)>,
+    /// Only what was called, without order.
+    pub cells: Vec<(Cell, Totals)>,
     sides: [SideSnapshot; ANSWERERS.len()],
 }
 
@@ -203,17 +228,19 @@ pub struct RouteSnapshot {
 pub struct SideSnapshot {
     pub duration: HistogramSnapshot,
     pub first_byte: HistogramSnapshot,
-    /// Body bytes sent to clients.
-    pub bytes: u64,
     /// Unix milliseconds; 0 is never.
     pub last_call_ms: u64,
 }
 
 impl RouteSnapshot {
-    fn add(&mut self, cell: Cell, calls: u64) {
-        match self.calls.iter_mut().find(|(known, _)| *known == cell) {
-            Some((_, total)) => *total += calls,
-            None => self.calls.push((cell, calls)),
+    fn add(&mut self, cell: Cell, more: Totals) {
+        match self.cells.iter_mut().find(|(known, _)| *known == cell) {
+            Some((_, total)) => {
+                total.calls += more.calls;
+                total.duration_us += more.duration_us;
+                total.bytes += more.bytes;
+            }
+            None => self.cells.push((cell, more)),
         }
     }
 
@@ -221,8 +248,8 @@ impl RouteSnapshot {
         &self.sides[answerer(side)]
     }
 
-    pub fn total(&self) -> u64 {
-        self.calls.iter().map(|(_, calls)| calls).sum()
+    pub fn calls(&self) -> u64 {
+        self.cells.iter().map(|(_, totals)| totals.calls).sum()
     }
 }
 
@@ -274,14 +301,18 @@ impl Call {
         }
         let shard = self.stats.shard();
         let index = answerer(self.side);
-        shard.calls[index][self.method as usize][self.code as usize].fetch_add(1, Relaxed);
+        let duration = self.started.elapsed();
+        let cell = &shard.cells[index][self.method as usize][self.code as usize];
+        cell.calls.fetch_add(1, Relaxed);
+        cell.duration_us.fetch_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        cell.bytes.fetch_add(self.bytes, Relaxed);
         let side = &shard.sides[index];
-        side.duration.record(self.started.elapsed());
+        side.duration.record(duration);
         if let Some(first_byte) = self.first_byte {
             side.first_byte.record(first_byte);
         }
-        side.bytes.fetch_add(self.bytes, Relaxed);
         side.last_call_ms.fetch_max(unix_ms(), Relaxed);
+        shard.recorded.fetch_add(1, Release);
     }
 }
 
@@ -320,7 +351,7 @@ mod tests {
         drop(stats.begin("BREW"));
 
         let snapshot = stats.snapshot();
-        let mut calls = snapshot.calls.clone();
+        let mut calls: Vec<_> = snapshot.cells.iter().map(|(cell, totals)| (*cell, totals.calls)).collect();
         calls.sort();
         assert_eq!(
             calls,
@@ -351,6 +382,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(stats.snapshot().total(), 40_000);
+        assert_eq!(stats.snapshot().calls(), 40_000);
     }
 }

@@ -1,0 +1,150 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::connection::{Handler, Peer, serve};
+use crate::tls::Tls;
+
+/// The pause after an error that means the machine has run out of something.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What all connections of all listeners share.
+#[derive(Debug)]
+pub struct Settings {
+    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub head_bytes: usize,
+    pub streams_per_connection: u32,
+    /// One permit per open connection.
+    pub places: Arc<Semaphore>,
+    pub counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub open: AtomicUsize,
+    /// Accepting had to wait for a connection to close.
+    pub full: AtomicU64,
+    /// Connections cut because a head did not come in time.
+    pub slow_heads: AtomicU64,
+    /// Accepting paused because the machine had run out of something, as file descriptors.
+    pub pauses: AtomicU64,
+}
+
+/// Tells accept loops and connections when to stop.
+#[derive(Clone, Debug)]
+pub struct Drain(watch::Receiver<bool>);
+
+impl Drain {
+    /// The sender begins the drain by sending `true`.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    pub fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the drain begins; a sender that is gone counts as begun.
+    pub async fn begun(&mut self) {
+        let _gone = self.0.wait_for(|begun| *begun).await;
+    }
+}
+
+/// Accepts and serves connections until the drain begins, then waits until each has ended. The caller
+/// sets the deadline by dropping the future.
+pub async fn accept<H: Handler>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    handler: H,
+    settings: Arc<Settings>,
+    mut drain: Drain,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let place = tokio::select! {
+            () = drain.begun() => break,
+            place = place(&settings) => place,
+        };
+        let accepted = tokio::select! {
+            () = drain.begun() => break,
+            accepted = listener.accept() => accepted,
+            // Keeps the set of ended tasks small while nobody connects.
+            Some(_ended) = connections.join_next() => continue,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if concerns_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "accepting pauses");
+                settings.counters.pauses.fetch_add(1, Relaxed);
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        while connections.try_join_next().is_some() {}
+        let peer = Peer { address, tls: tls.is_some() };
+        let (tls, handler, settings, drain) = (tls.clone(), handler.clone(), settings.clone(), drain.clone());
+        // Ends with the connection, at the latest when the set is dropped at the drain's deadline.
+        connections.spawn(async move {
+            settings.counters.open.fetch_add(1, Relaxed);
+            let _open = Open(settings.counters.clone());
+            let _place = place;
+            connection(stream, tls, peer, handler, settings, drain).await;
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection<H: Handler>(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    peer: Peer,
+    handler: H,
+    settings: Arc<Settings>,
+    drain: Drain,
+) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let Some(tls) = tls else { return serve(stream, peer, handler, settings, drain).await };
+    match tokio::time::timeout(settings.head_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, peer, handler, settings, drain).await,
+        Ok(Err(error)) => tracing::debug!(client = %peer.address.ip(), %error, "TLS handshake failed"),
+        Err(_elapsed) => {
+            settings.counters.slow_heads.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+async fn place(settings: &Settings) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    if let Ok(place) = settings.places.clone().try_acquire_owned() {
+        return Some(place);
+    }
+    settings.counters.full.fetch_add(1, Relaxed);
+    // Never closed, so there is always a place in the end.
+    settings.places.clone().acquire_owned().await.ok()
+}
+
+/// Errors of `accept` that say something about one client only.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+struct Open(Arc<Counters>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,126 @@
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use starve_http::BodyError;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::accept::{Drain, Settings};
+use crate::activity::{Activity, InFlight, Patience, State, Watched};
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub tls: bool,
+}
+
+/// What answers requests. `in_flight` is to be kept until the answer's body has ended: while it lives,
+/// the connection is not idle.
+pub trait Handler: Clone + Send + 'static {
+    type Body: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static;
+    type Future: Future<Output = Response<Self::Body>> + Send + 'static;
+
+    fn handle(&self, request: Request<Incoming>, peer: Peer, in_flight: InFlight) -> Self::Future;
+}
+
+/// Serves one connection to its end: HTTP/1.1, or HTTP/2 by its preface (RFC 9113 §3.3, §3.4).
+pub(crate) async fn serve<S, H>(stream: S, peer: Peer, handler: H, settings: Arc<Settings>, mut drain: Drain)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    H: Handler,
+{
+    let activity = Activity::new();
+    let patience = Patience { head: settings.head_timeout, idle: settings.idle_timeout };
+    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    let service = Service { handler, peer, activity: activity.clone() };
+    let builder = builder(&settings);
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut closing = drain.has_begun();
+    if closing {
+        connection.as_mut().graceful_shutdown();
+    }
+    let mut look_again = pin!(tokio::time::sleep(patience.head.min(patience.idle)));
+    loop {
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => {
+                if let Err(error) = outcome {
+                    tracing::debug!(client = %peer.address.ip(), %error, "connection ended");
+                }
+                return;
+            }
+            () = drain.begun(), if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = look_again.as_mut() => match activity.state(patience) {
+                State::Fine(rest) => look_again.as_mut().reset(tokio::time::Instant::now() + rest),
+                // Said politely once; a client that does not listen is cut off.
+                State::Idle if !closing => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                    look_again.as_mut().reset(tokio::time::Instant::now() + patience.head);
+                }
+                State::Idle | State::SlowHead => {
+                    settings.counters.slow_heads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    return;
+                }
+            },
+        }
+    }
+}
+
+fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The watch in `serve` tells a slow head from an idle connection, which this timer does not.
+        .header_read_timeout(None)
+        .max_buf_size(settings.head_bytes.max(8_192))
+        .writev(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(settings.head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(settings.streams_per_connection);
+    builder
+}
+
+struct Service<H> {
+    handler: H,
+    peer: Peer,
+    activity: Arc<Activity>,
+}
+
+impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
+    type Response = Response<H::Body>;
+    type Error = Infallible;
+    type Future = Answering<H::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if request.version() == Version::HTTP_2 {
+            self.activity.is_multiplexed();
+        }
+        Answering(Box::pin(self.handler.handle(request, self.peer, self.activity.begin())))
+    }
+}
+
+/// The future of an answer, boxed once so that an idle connection does not carry its room.
+pub(crate) struct Answering<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Answering<F> {
+    type Output = Result<F::Output, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}

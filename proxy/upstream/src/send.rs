@@ -1,0 +1,126 @@
+//! One exchange with one server, and when it may be tried again.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request as HttpRequest, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use starve_http::{Body, Error, ErrorKind, Request, Response};
+
+use crate::answer::{Answer, InUse};
+use crate::connect::{Sender, connect};
+use crate::upstream::Server;
+
+/// Sends a request to a server over an idle connection or a new one.
+///
+/// An idle connection may be closed by the server in the very moment of its use. A request of which
+/// nothing was sent goes to the next connection, whatever its method; one that may have been read is
+/// sent again, once and over a new connection, only if that cannot do harm (RFC 9110 §9.2.2).
+pub(crate) async fn send(server: &Arc<Server>, mut request: Request) -> Result<Response, Error> {
+    let in_use = InUse::new(server.clone());
+    while let Some(sender) = server.pool.take() {
+        let copy = Copy::of(&request);
+        match exchange(server, sender, request).await {
+            Ok((head, body, sender)) => return Ok(finish(server, head, body, sender, in_use)),
+            Err(Failed::Unsent(unsent)) => request = unsent,
+            Err(Failed::Broken(error)) => match copy.filter(|_| error.kind() == ErrorKind::Incomplete) {
+                Some(copy) => {
+                    server.note_retry();
+                    request = copy.into_request();
+                    break;
+                }
+                None => return Err(error),
+            },
+        }
+    }
+    let sender = match connect(&server.plan, server.timeouts).await {
+        Ok(sender) => sender,
+        Err(error) => return Err(error.with_unsent(request)),
+    };
+    match exchange(server, sender, request).await {
+        Ok((head, body, sender)) => Ok(finish(server, head, body, sender, in_use)),
+        Err(Failed::Unsent(unsent)) => Err(incomplete(server).with_unsent(unsent)),
+        Err(Failed::Broken(error)) => Err(error),
+    }
+}
+
+fn finish(
+    server: &Server,
+    head: http::response::Parts,
+    body: Incoming,
+    sender: Sender,
+    in_use: InUse,
+) -> Response {
+    Response::from_parts(head, Answer::body(body, sender, in_use, server.timeouts.idle))
+}
+
+/// What is needed to send a request once more: only of requests that may be, and that have no body.
+struct Copy {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Copy {
+    fn of(request: &Request) -> Option<Self> {
+        let replayable = request.method().is_idempotent() && request.body().is_end_stream();
+        replayable.then(|| Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        })
+    }
+
+    fn into_request(self) -> Request {
+        let mut request = HttpRequest::new(Body::empty());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        *request.version_mut() = Version::HTTP_11;
+        request
+    }
+}
+
+enum Failed {
+    /// Not one byte was sent.
+    Unsent(Request),
+    Broken(Error),
+}
+
+async fn exchange(
+    server: &Server,
+    mut sender: Sender,
+    request: Request,
+) -> Result<(http::response::Parts, Incoming, Sender), Failed> {
+    let answer = tokio::time::timeout(server.timeouts.first_byte, sender.try_send_request(request)).await;
+    match answer {
+        Ok(Ok(response)) => {
+            let (head, body) = response.into_parts();
+            Ok((head, body, sender))
+        }
+        Ok(Err(mut error)) => match error.take_message() {
+            Some(request) => Err(Failed::Unsent(request)),
+            None => Err(Failed::Broken(broken(server, error.into_error()))),
+        },
+        Err(_elapsed) => {
+            let context = format!("no answer from {} in {:?}", server.authority, server.timeouts.first_byte);
+            Err(Failed::Broken(Error::new(ErrorKind::ResponseTimeout, context)))
+        }
+    }
+}
+
+fn broken(server: &Server, error: hyper::Error) -> Error {
+    // A body that fails on our side of the connection is the client's: hyper reports it as "user".
+    let kind = if error.is_parse() {
+        ErrorKind::Protocol
+    } else if error.is_user() || error.is_body_write_aborted() {
+        ErrorKind::ClientGone
+    } else {
+        ErrorKind::Incomplete
+    };
+    Error::new(kind, format!("exchange with {}", server.authority)).with_source(error)
+}
+
+fn incomplete(server: &Server) -> Error {
+    Error::new(ErrorKind::Incomplete, format!("connection to {} closed before the request", server.authority))
+}
