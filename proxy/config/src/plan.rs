@@ -2,7 +2,8 @@
 //! has to be understood, every name in it exists, and every default is filled in.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,8 +86,8 @@ pub struct AdminPlan {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
 }
@@ -107,7 +108,7 @@ pub struct UpstreamPlan {
     pub host: HostPolicy,
 }
 
-/// One server of an upstream.
+/// One server of an upstream. A host is in lower case, and an IPv6 address without its brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerPlan {
     /// `http://HOST[:PORT]`.
@@ -166,11 +167,12 @@ pub enum FunctionHost {
         outbound: Vec<String>,
     },
     Process {
-        /// Program and arguments; never empty. A program with a slash and every argument that names an
-        /// existing file is relative to the configuration file's folder, which is the working directory.
+        /// Program and arguments; never empty. A program with a slash is already joined with the
+        /// configuration file's folder; arguments are as written.
         command: Vec<String>,
+        /// `directory:`, else the configuration file's folder.
         working_dir: PathBuf,
-        /// Further environment variables.
+        /// Further environment variables; never `PORT`.
         env: BTreeMap<String, String>,
         scale: ScalePlan,
     },
@@ -216,4 +218,69 @@ impl Plan {
     pub fn legacy(&self) -> &Arc<UpstreamPlan> {
         &self.upstreams[LEGACY]
     }
+
+    /// The route with this id.
+    pub fn route(&self, id: &str) -> Option<&Arc<RoutePlan>> {
+        self.routes.iter().find(|route| route.id == id)
+    }
 }
+
+impl RoutePlan {
+    /// Whether both say the same, wherever in their files they stand.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let moved = Self { line: other.line, ..self.clone() };
+        moved == *other
+    }
+}
+
+impl fmt::Display for ServerPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port, usual) = match self {
+            Self::Http { host, port } => ("http", host, *port, 80),
+            Self::Https { host, port } => ("https", host, *port, 443),
+            Self::Unix { path } => return write!(f, "unix:{}", path.display()),
+        };
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{scheme}://{open}{host}{close}")?;
+        if port != usual { write!(f, ":{port}") } else { Ok(()) }
+    }
+}
+
+impl Default for LimitsPlan {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(10),
+            head_bytes: 64 << 10,
+            uri_bytes: 16 << 10,
+            body_bytes: None,
+            connections: 20_000,
+            in_flight: 10_000,
+            idle_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(30),
+            shadow_queue: 1_024,
+            shadow_body_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for ScalePlan {
+    fn default() -> Self {
+        Self { min: 0, max: 1, idle: Duration::from_secs(60), start_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// Where the proxy listens when the file does not say.
+pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// Where the admin pages are when the file does not say.
+pub const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);

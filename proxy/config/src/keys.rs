@@ -1,0 +1,141 @@
+//! Which keys stand in which mapping: the one list behind the reading, the messages and the suggestions.
+
+/// The keys that a mapping may hold.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// What the mapping describes, as messages call it.
+    pub(crate) what: &'static str,
+    pub(crate) keys: &'static [&'static str],
+}
+
+pub(crate) const FILE: Shape = Shape {
+    what: "the file",
+    keys: &[
+        "version",
+        "listen",
+        "workers",
+        "limits",
+        "admin",
+        "ledger",
+        "legacy",
+        "upstreams",
+        "functions",
+        "defaults",
+        "routes",
+    ],
+};
+
+pub(crate) const LISTENER: Shape = Shape { what: "a listener", keys: &["address", "tls"] };
+pub(crate) const TLS: Shape = Shape { what: "`tls`", keys: &["certificates"] };
+pub(crate) const CERTIFICATE: Shape = Shape { what: "a certificate", keys: &["certificate", "key"] };
+
+pub(crate) const LIMITS: Shape = Shape {
+    what: "`limits`",
+    keys: &[
+        "head-timeout",
+        "head-bytes",
+        "uri-bytes",
+        "body-bytes",
+        "connections",
+        "in-flight",
+        "idle-timeout",
+        "drain-timeout",
+        "shadow-queue",
+        "shadow-body-bytes",
+    ],
+};
+
+pub(crate) const ADMIN: Shape = Shape { what: "`admin`", keys: &["address", "token"] };
+pub(crate) const LEDGER: Shape = Shape { what: "`ledger`", keys: &["url"] };
+
+pub(crate) const UPSTREAM: Shape =
+    Shape { what: "an upstream", keys: &["servers", "balance", "timeout", "host"] };
+pub(crate) const TIMEOUT: Shape = Shape { what: "`timeout`", keys: &["connect", "first-byte", "idle"] };
+
+pub(crate) const FUNCTION: Shape = Shape {
+    what: "a function",
+    keys: &[
+        "wasm",
+        "process",
+        "http",
+        "timeout",
+        "concurrency",
+        "queue",
+        "memory",
+        "outbound",
+        "env",
+        "directory",
+        "scale",
+    ],
+};
+/// The keys of which a function has exactly one.
+pub(crate) const HOSTS: [&str; 3] = ["wasm", "process", "http"];
+/// The keys that have a meaning for one host only.
+pub(crate) const OF_ONE_HOST: [(&str, &str); 5] = [
+    ("memory", "wasm"),
+    ("outbound", "wasm"),
+    ("env", "process"),
+    ("directory", "process"),
+    ("scale", "process"),
+];
+pub(crate) const SCALE: Shape = Shape { what: "`scale`", keys: &["min", "max", "idle", "start-timeout"] };
+
+pub(crate) const DEFAULTS: Shape = Shape { what: "`defaults`", keys: &["compare", "shadow"] };
+
+pub(crate) const ROUTE: Shape = Shape {
+    what: "a route",
+    keys: &[
+        "match", "name", "when", "legacy", "function", "stage", "shadow", "canary", "live", "compare",
+        "fallback",
+    ],
+};
+pub(crate) const WHEN: Shape = Shape { what: "`when`", keys: &["header", "query"] };
+pub(crate) const SHADOW: Shape = Shape { what: "`shadow`", keys: &["percent", "writes"] };
+/// `shadow` under `defaults`: whether writes may be copied is each route's own decision.
+pub(crate) const SHADOW_DEFAULTS: Shape = Shape { what: "`shadow` of `defaults`", keys: &["percent"] };
+pub(crate) const CANARY: Shape = Shape { what: "`canary`", keys: &["percent", "sticky", "group"] };
+pub(crate) const LIVE: Shape = Shape { what: "`live`", keys: &["mirror"] };
+pub(crate) const COMPARE: Shape =
+    Shape { what: "`compare`", keys: &["ignore", "unordered", "ignore-headers"] };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_documented() {
+        let pages = [include_str!("../../../docs/configuration.md"), include_str!("../../../docs/limits.md")]
+            .concat();
+        let shapes = [
+            &FILE,
+            &LISTENER,
+            &TLS,
+            &CERTIFICATE,
+            &LIMITS,
+            &ADMIN,
+            &LEDGER,
+            &UPSTREAM,
+            &TIMEOUT,
+            &FUNCTION,
+            &SCALE,
+            &DEFAULTS,
+            &ROUTE,
+            &WHEN,
+            &SHADOW,
+            &CANARY,
+            &LIVE,
+            &COMPARE,
+        ];
+        // In a table, as `key`, `above.key`, `key.below`, `above.key[]` or with its range behind it.
+        let words: Vec<&str> = pages
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'))
+            .collect();
+        for shape in shapes {
+            for key in shape.keys {
+                assert!(words.contains(key), "`{key}` of {} stands in no table", shape.what);
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What the configuration is going to know and this version does not: an error instead of silence.
+//!
+//! Whoever builds one of these deletes its line here.
+
+/// Keys, with what their mapping describes ([`crate::keys::Shape::what`]).
+const KEYS: &[(&str, &str)] = &[
+    ("an upstream", "health"),
+    ("a function", "js"),
+    ("a function", "azure"),
+    ("a function", "lambda"),
+    ("a function", "triggers"),
+    ("a function", "inputs"),
+    ("a function", "outputs"),
+    ("`defaults`", "guard"),
+    ("a route", "guard"),
+    ("a route", "sunset"),
+    ("a route", "rewrite"),
+    ("a route", "request"),
+    ("a route", "response"),
+    ("a route", "respond"),
+    ("the file", "trusted-proxies"),
+    ("the file", "triggers"),
+    ("the file", "files"),
+];
+
+/// Of these, the keys that may be there as long as they hold nothing.
+const ONLY_EMPTY: &[&str] = &["trusted-proxies"];
+
+/// Words that a setting is going to know: its key and the beginning of its value.
+const VALUES: &[(&str, &str)] =
+    &[("balance", "sticky"), ("sticky", "jwt:"), ("ledger", "postgres:"), ("ledger", "postgresql:")];
+
+/// Schemes of servers.
+pub(crate) const SCHEMES: &[&str] = &["h2c"];
+
+pub(crate) fn is_key(what: &str, key: &str) -> bool {
+    KEYS.contains(&(what, key))
+}
+
+/// Whether an empty value makes a key that is not supported harmless.
+pub(crate) fn may_be_empty(key: &str) -> bool {
+    ONLY_EMPTY.contains(&key)
+}
+
+/// The beginning of a value that is not supported. Only that much may be shown: the rest of an address can
+/// hold a password.
+pub(crate) fn value(key: &str, value: &str) -> Option<&'static str> {
+    VALUES.iter().find(|(of, beginning)| *of == key && value.starts_with(beginning)).map(|(_, word)| *word)
+}
+
+pub(crate) fn message(what: &str) -> String {
+    format!("`{what}` is not supported by this version of starve")
+}
