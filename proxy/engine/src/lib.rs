@@ -1,1 +1,26 @@
-//! Plan to Generation, the request pipeline, reload, drain.
+//! Plan → Generation, the request's way, reload, drain: the only crate that knows all parts at once.
+//!
+//! A request enters at `pipeline`, the program at [`run`], a changed configuration at `proxy`. Invariants:
+//! a request is answered by one generation from its beginning to its end; a configuration is in force as a
+//! whole or not at all; nothing beside a request's own side and client can delay it.
+
+mod admission;
+mod configuration;
+mod exchange;
+mod functions;
+mod generation;
+mod metrics;
+mod observations;
+mod pipeline;
+mod proxy;
+mod recorder;
+mod refusal;
+mod registry;
+mod route;
+mod server;
+mod shared;
+mod watch;
+
+pub use configuration::{ConfigError, ConfigFile, Read};
+pub use proxy::route_infos;
+pub use server::{Options, StartError, run};

@@ -7,12 +7,14 @@ mod body;
 mod error;
 pub mod hygiene;
 mod observe;
+mod replay;
 mod rescue;
 mod target;
 
 pub use body::{Body, BodyError};
 pub use error::{Error, ErrorKind};
 pub use observe::{End, Observed, Observer};
+pub use replay::duplicate;
 pub use rescue::{problem, rescue};
 pub use target::{BoxFuture, ResponseFuture, Target};
 

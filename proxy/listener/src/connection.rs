@@ -26,10 +26,12 @@ pub struct Peer {
 /// the connection is not idle.
 pub trait Handler: Clone + Send + 'static {
     type Body: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static;
-    type Future: Future<Output = Response<Self::Body>> + Send + 'static;
 
-    fn handle(&self, request: Request<Incoming>, peer: Peer, in_flight: InFlight) -> Self::Future;
+    fn handle(&self, request: Request<Incoming>, peer: Peer, in_flight: InFlight) -> Answer<Self::Body>;
 }
+
+/// An answer on its way. Boxed, so that an idle connection does not carry its room.
+pub type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
 
 /// Serves one connection to its end: HTTP/1.1, or HTTP/2 by its preface (RFC 9113 §3.3, §3.4).
 pub(crate) async fn serve<S, H>(stream: S, peer: Peer, handler: H, settings: Arc<Settings>, mut drain: Drain)
@@ -104,23 +106,12 @@ struct Service<H> {
 impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
     type Response = Response<H::Body>;
     type Error = Infallible;
-    type Future = Answering<H::Future>;
+    type Future = Answer<H::Body>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if request.version() == Version::HTTP_2 {
             self.activity.is_multiplexed();
         }
-        Answering(Box::pin(self.handler.handle(request, self.peer, self.activity.begin())))
-    }
-}
-
-/// The future of an answer, boxed once so that an idle connection does not carry its room.
-pub(crate) struct Answering<F>(Pin<Box<F>>);
-
-impl<F: Future> Future for Answering<F> {
-    type Output = Result<F::Output, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        self.handler.handle(request, self.peer, self.activity.begin())
     }
 }

@@ -12,5 +12,6 @@ mod tls;
 
 pub use accept::{Counters, Drain, Settings, accept};
 pub use bind::{BindError, bind};
-pub use connection::{Handler, Peer};
+pub use activity::InFlight;
+pub use connection::{Answer, Handler, Peer};
 pub use tls::{Tls, TlsError};

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request as HttpRequest, Uri, Version};
-use http_body::Body as _;
 use hyper::body::Incoming;
-use starve_http::{Body, Error, ErrorKind, Request, Response};
+use starve_http::{Error, ErrorKind, Request, Response, duplicate};
 
 use crate::answer::{Answer, InUse};
 use crate::connect::{Sender, connect};
@@ -19,14 +17,14 @@ use crate::upstream::Server;
 pub(crate) async fn send(server: &Arc<Server>, mut request: Request) -> Result<Response, Error> {
     let in_use = InUse::new(server.clone());
     while let Some(sender) = server.pool.take() {
-        let copy = Copy::of(&request);
+        let copy = request.method().is_idempotent().then(|| duplicate(&request)).flatten();
         match exchange(server, sender, request).await {
             Ok((head, body, sender)) => return Ok(finish(server, head, body, sender, in_use)),
             Err(Failed::Unsent(unsent)) => request = unsent,
             Err(Failed::Broken(error)) => match copy.filter(|_| error.kind() == ErrorKind::Incomplete) {
                 Some(copy) => {
                     server.note_retry();
-                    request = copy.into_request();
+                    request = copy;
                     break;
                 }
                 None => return Err(error),
@@ -52,33 +50,6 @@ fn finish(
     in_use: InUse,
 ) -> Response {
     Response::from_parts(head, Answer::body(body, sender, in_use, server.timeouts.idle))
-}
-
-/// What is needed to send a request once more: only of requests that may be, and that have no body.
-struct Copy {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Copy {
-    fn of(request: &Request) -> Option<Self> {
-        let replayable = request.method().is_idempotent() && request.body().is_end_stream();
-        replayable.then(|| Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        })
-    }
-
-    fn into_request(self) -> Request {
-        let mut request = HttpRequest::new(Body::empty());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        *request.version_mut() = Version::HTTP_11;
-        request
-    }
 }
 
 enum Failed {

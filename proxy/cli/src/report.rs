@@ -1,0 +1,45 @@
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use starve_admin::report::{Options, TableStyle, build};
+use starve_config::LedgerPlan;
+use starve_engine::{ConfigFile, route_infos};
+use starve_ledger::Reader;
+
+use crate::arguments::{Global, Report, ReportFormat};
+use crate::client::{Admin, ClientError};
+use crate::output::{Failure, is_colour, print, width};
+
+/// From the running proxy; from the files where none runs.
+pub(crate) fn run(global: &Global, report: &Report) -> Result<(), Failure> {
+    let colour = is_colour(&io::stdout());
+    let format = match report.format {
+        ReportFormat::Table => "table",
+        ReportFormat::Json => "json",
+        ReportFormat::Csv => "csv",
+        ReportFormat::Markdown => "markdown",
+    };
+    let since = humantime::format_duration(report.since).to_string().replace(' ', "");
+    let path = format!("/api/report?since={since}&format={format}&width={}&colour={colour}", width());
+    match Admin::of(global)?.get(&path) {
+        Ok(answer) => print(&answer.ok()?),
+        Err(ClientError::NotRunning { .. }) if global.admin.is_none() => print(&from_files(global, report, colour)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn from_files(global: &Global, report: &Report, colour: bool) -> Result<String, Failure> {
+    let read = ConfigFile::new(&global.config).read()?;
+    let LedgerPlan::Sqlite(path) = &read.plan.ledger;
+    let reader = Reader::open(path).map_err(|error| Failure::new(crate::output::chain(&error)))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let built = build(&route_infos(&read.plan), Some(&reader), &Options::last(report.since, now));
+    let built = built.map_err(|error| Failure::new(crate::output::chain(&error)))?;
+    Ok(match report.format {
+        ReportFormat::Table => built.table(TableStyle { width: width(), colour }),
+        ReportFormat::Json => built.json() + "\n",
+        ReportFormat::Csv => built.csv(),
+        ReportFormat::Markdown => built.markdown(),
+    })
+}

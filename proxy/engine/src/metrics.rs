@@ -1,0 +1,167 @@
+//! What `/metrics` shows: every metric of the catalogue, from the counts as they are now.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use starve_functions::{InstanceState, Outcome};
+use starve_migration::{Side, Stage};
+use starve_routing::Methods;
+use starve_shadow::{DropReason, SentResult};
+use starve_telemetry::{Cell, Code, Exposition, Method, catalogue};
+
+use crate::generation::Generation;
+use crate::proxy::Proxy;
+use crate::recorder::{side_label, unix_ms};
+use crate::registry::DISCOVERED;
+use crate::route::Route;
+
+pub(crate) fn exposition(proxy: &Proxy) -> String {
+    let mut out = Exposition::default();
+    let generation = proxy.shared.live.load_full();
+    routes(proxy, &generation, &mut out);
+    shadows(proxy, &mut out);
+    functions(proxy, &mut out);
+    upstreams(&generation, &mut out);
+    process(proxy, &generation, &mut out);
+    out.encode()
+}
+
+fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
+    let (mut legacy, mut answered, mut dead) = (0, 0, 0);
+    for route in live_routes(generation) {
+        let stats = route.stats();
+        let snapshot = stats.snapshot();
+        let id = route.id();
+        let counted = |side, method, code| {
+            let cell = Cell { side, method, code };
+            snapshot.cells.iter().find(|(known, _)| *known == cell).map_or(0, |(_, totals)| totals.calls)
+        };
+        // A route that nobody has called is a visible zero for each side that could answer.
+        let mut cells = zero_cells(route);
+        cells.extend(snapshot.cells.iter().map(|(cell, _)| *cell));
+        cells.sort_unstable();
+        cells.dedup();
+        for Cell { side, method, code } in cells {
+            let labels = [id, side_label(side), method.as_str(), code.as_str()];
+            out.add(&catalogue::REQUESTS, &labels, counted(side, method, code));
+        }
+        for side in sides(route) {
+            let seen = snapshot.side(Some(side));
+            out.add_histogram(&catalogue::REQUEST_DURATION, &[id, side.as_str()], &seen.duration);
+            out.add_histogram(&catalogue::TIME_TO_FIRST_BYTE, &[id, side.as_str()], &seen.first_byte);
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of this millennium are exact")]
+            let last_call = seen.last_call_ms as f64 / 1_000.0;
+            out.add_float(&catalogue::ROUTE_LAST_CALL, &[id, side.as_str()], last_call);
+        }
+        if let Some(plan) = &route.plan {
+            for stage in Stage::ALL {
+                let is_in = u64::from(plan.policy.stage == stage);
+                out.add(&catalogue::ROUTE_STAGE, &[id, stage.as_str()], is_in);
+            }
+            dead += u64::from(snapshot.calls() == 0);
+        }
+        for (cell, totals) in &snapshot.cells {
+            answered += if cell.side.is_some() { totals.calls } else { 0 };
+            legacy += if cell.side == Some(Side::Legacy) { totals.calls } else { 0 };
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+    let ratio = if answered == 0 { 1.0 } else { legacy as f64 / answered as f64 };
+    out.add_float(&catalogue::LEGACY_CALL_RATIO, &[], ratio);
+    out.add(&catalogue::DEAD_ROUTES, &[], dead);
+    out.add(&catalogue::DISCOVERED_ROUTES, &[], proxy.discovered_count() as u64);
+}
+
+fn live_routes(generation: &Generation) -> impl Iterator<Item = &Route> {
+    let routes = generation.table.entries().iter().map(|entry| &*entry.value);
+    routes.chain(std::iter::once(&*generation.discovered))
+}
+
+fn sides(route: &Route) -> Vec<Side> {
+    if route.function.is_some() { Side::ALL.to_vec() } else { vec![Side::Legacy] }
+}
+
+fn zero_cells(route: &Route) -> Vec<Cell> {
+    let methods = match route.plan.as_ref().map(|plan| plan.pattern.methods()) {
+        Some(Methods::These(methods)) => methods.iter().map(|method| Method::of(method)).collect(),
+        _ => vec![Method::Get],
+    };
+    let cells = sides(route).into_iter().flat_map(|side| {
+        methods.iter().map(move |method| Cell { side: Some(side), method: *method, code: Code::Success })
+    });
+    cells.collect()
+}
+
+fn shadows(proxy: &Proxy, out: &mut Exposition) {
+    let shadows: Vec<_> = proxy.registry.tables().shadows.values().cloned().collect();
+    for shadow in shadows.iter().filter(|shadow| shadow.route != DISCOVERED) {
+        let route = shadow.route.as_str();
+        for side in Side::ALL {
+            for result in SentResult::ALL {
+                let labels = [route, side.as_str(), result.as_str()];
+                out.add(&catalogue::SHADOW_REQUESTS, &labels, shadow.sent(side, result));
+            }
+        }
+        for reason in DropReason::ALL {
+            out.add(&catalogue::SHADOW_DROPPED, &[route, reason.as_str()], shadow.dropped(reason));
+        }
+        for (verdict, count) in shadow.verdicts() {
+            out.add(&catalogue::COMPARISONS, &[route, verdict.as_str()], count);
+        }
+    }
+}
+
+fn functions(proxy: &Proxy, out: &mut Exposition) {
+    let functions = proxy.registry.tables().functions.clone();
+    for (name, stats) in &functions {
+        let snapshot = stats.snapshot();
+        for outcome in Outcome::ALL {
+            let labels = [name.as_str(), outcome.as_str()];
+            out.add(&catalogue::FUNCTION_INVOCATIONS, &labels, snapshot.invocations(outcome));
+        }
+        for state in InstanceState::ALL {
+            let labels = [name.as_str(), state.as_str()];
+            out.add(&catalogue::FUNCTION_INSTANCES, &labels, snapshot.instances(state) as u64);
+        }
+        out.add_histogram(&catalogue::FUNCTION_DURATION, &[name.as_str()], &snapshot.duration);
+        out.add(&catalogue::FUNCTION_COLD_STARTS, &[name.as_str()], snapshot.cold_starts);
+    }
+}
+
+fn upstreams(generation: &Generation, out: &mut Exposition) {
+    for (name, upstream) in &generation.upstreams {
+        let snapshot = upstream.snapshot();
+        let name = name.as_str();
+        out.add(&catalogue::UPSTREAM_CONNECTIONS, &[name, "idle"], snapshot.idle as u64);
+        out.add(&catalogue::UPSTREAM_CONNECTIONS, &[name, "in_use"], snapshot.in_use as u64);
+        out.add(&catalogue::RETRIES, &[name, "stale_connection"], snapshot.stale_retries);
+    }
+}
+
+fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
+    let counters = &proxy.counters;
+    out.add(&catalogue::CONNECTIONS, &[], counters.open.load(Relaxed) as u64);
+    out.add(&catalogue::IN_FLIGHT, &[], proxy.shared.admission.in_flight() as u64);
+    for (limit, hits) in [
+        ("connections", &counters.full),
+        ("head-timeout", &counters.slow_heads),
+        ("file-descriptors", &counters.pauses),
+    ] {
+        out.add(&catalogue::LIMIT_HITS, &[limit], hits.load(Relaxed));
+    }
+    for (reason, count) in proxy.shared.refusals.counts() {
+        out.add(&catalogue::REFUSED, &[reason], count);
+        let limit = match reason {
+            "uri_too_long" => "uri-bytes",
+            "body_too_large" => "body-bytes",
+            "overloaded" => "in-flight",
+            _ => continue,
+        };
+        out.add(&catalogue::LIMIT_HITS, &[limit], count);
+    }
+    let reload = proxy.last_reload();
+    out.add(&catalogue::CONFIG_GENERATION, &[], generation.number);
+    out.add(&catalogue::CONFIG_RELOAD_OK, &[], u64::from(reload.is_none_or(|reload| reload.ok)));
+    out.add(&catalogue::CONFIG_RELOAD_TIME, &[], unix_ms(generation.loaded_at) / 1_000);
+    let ledger_ok = proxy.ledger.health().degraded.is_none();
+    out.add(&catalogue::LEDGER_OK, &[], u64::from(ledger_ok));
+}

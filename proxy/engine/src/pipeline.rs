@@ -1,0 +1,155 @@
+//! The way of a request, in one place.
+//!
+//! hygiene → admit → route → begin counting → decide by stage → copy for the shadow → the side that
+//! answers → rescue. Nothing on this way waits for anything but the client and the side that answers it.
+
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+use http::uri::PathAndQuery;
+use http::{Method, Request as HttpRequest, Uri};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, hygiene, rescue};
+use starve_listener::{Answer, Handler, InFlight, Peer};
+use starve_routing::normalise_path;
+
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::route::{Route, View};
+use crate::shared::Shared;
+
+/// The body that a client gets: watched, so that the call is counted when it ends.
+pub(crate) type ClientBody = Observed<Exchange>;
+
+/// Answers the requests of one worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipeline {
+    shared: Arc<Shared>,
+    worker: usize,
+}
+
+impl Pipeline {
+    pub(crate) fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        Self { shared, worker }
+    }
+}
+
+impl Handler for Pipeline {
+    type Body = ClientBody;
+
+    fn handle(&self, request: HttpRequest<Incoming>, peer: Peer, in_flight: InFlight) -> Answer<ClientBody> {
+        let (shared, worker) = (self.shared.clone(), self.worker);
+        Box::pin(async move { Ok(answer(&shared, worker, request, peer, in_flight).await) })
+    }
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    worker: usize,
+    request: HttpRequest<Incoming>,
+    peer: Peer,
+    in_flight: InFlight,
+) -> http::Response<ClientBody> {
+    let request = match clean(shared, request, peer) {
+        Ok(request) => request,
+        Err(refusal) => return refuse(shared, &refusal, in_flight),
+    };
+    let Some(place) = shared.admission.enter(worker) else {
+        return refuse(shared, &Refusal::overloaded(), in_flight);
+    };
+    let route = find(shared, &request);
+    let mut exchange = Exchange::begin(&route, &request, (in_flight, place), shared, worker);
+    let response = match route.answer(shared, request, &mut exchange, peer).await {
+        Ok(response) => response,
+        Err(error) => {
+            log(&route, &exchange, &error);
+            rescue(&error)
+        }
+    };
+    deliver(response, exchange)
+}
+
+/// Refuses what is ambiguous, brings the rest into one shape, and prepares its head for the way on.
+fn clean(shared: &Shared, request: HttpRequest<Incoming>, peer: Peer) -> Result<Request, Refusal> {
+    let (mut head, body) = request.into_parts();
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > shared.limits.uri_bytes {
+        return Err(Refusal::new("uri_too_long", ErrorKind::TargetTooLong));
+    }
+    hygiene::check_request(&mut head).map_err(Refusal::of)?;
+    settle_target(&mut head)?;
+    let body = limit(Body::from(body), shared.limits.body_bytes)?;
+    let version = head.version;
+    let origin = hygiene::Origin { client: peer.address.ip(), tls: peer.tls };
+    hygiene::prepare_request(&mut head.headers, version, origin);
+    Ok(Request::from_parts(head, body))
+}
+
+/// One spelling of the path decides what is matched, counted and forwarded.
+fn settle_target(head: &mut http::request::Parts) -> Result<(), Refusal> {
+    if head.uri.path() == "*" && head.method == Method::OPTIONS {
+        return Ok(());
+    }
+    let path = normalise_path(head.uri.path()).map_err(|error| Refusal::path(&error))?;
+    let is_origin_form = head.uri.authority().is_none();
+    if is_origin_form && matches!(path, std::borrow::Cow::Borrowed(_)) {
+        return Ok(());
+    }
+    let target = match head.uri.query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path.as_ref()),
+    };
+    let target = target.map_err(|_| Refusal::new("bad_path", ErrorKind::BadRequest))?;
+    head.uri = Uri::from(target);
+    Ok(())
+}
+
+fn limit(body: Body, max: Option<u64>) -> Result<Body, Refusal> {
+    let Some(max) = max else { return Ok(body) };
+    match body.size_hint().exact() {
+        Some(length) if length > max => Err(Refusal::new("body_too_large", ErrorKind::BodyTooLarge)),
+        Some(_) => Ok(body),
+        None => {
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            Ok(Body::wrap(http_body_util::Limited::new(body, max)))
+        }
+    }
+}
+
+/// The route of a request; the guard on the generation is not held any longer than this.
+fn find(shared: &Shared, request: &Request) -> Arc<Route> {
+    let generation = shared.live.load();
+    let view = View::of(request);
+    generation.table.find(&view).map_or_else(|| generation.discovered.clone(), |found| found.value.clone())
+}
+
+fn log(route: &Route, exchange: &Exchange, error: &Error) {
+    let side = exchange.side().map_or("none", starve_migration::Side::as_str);
+    let (route, kind) = (route.id(), error.kind().as_str());
+    match error.kind() {
+        ErrorKind::Gone => {}
+        kind if kind.is_clients_fault() => {
+            tracing::debug!(route, side, kind = kind.as_str(), error = error.chain(), "call refused");
+        }
+        _ => tracing::warn!(route, side, kind, error = error.chain(), "call failed"),
+    }
+}
+
+/// A refusal has no route: it is counted by its reason, and its call as nobody's.
+fn refuse(shared: &Shared, refusal: &Refusal, in_flight: InFlight) -> http::Response<ClientBody> {
+    shared.refusals.count(refusal);
+    let response = rescue(&refusal.error());
+    deliver(response, Exchange::refused(in_flight))
+}
+
+fn deliver(response: Response, mut exchange: Exchange) -> http::Response<ClientBody> {
+    let (mut head, body) = response.into_parts();
+    hygiene::prepare_response(&mut head);
+    if let Some(cookie) = exchange.take_cookie() {
+        head.headers.append(SET_COOKIE, cookie);
+    }
+    exchange.head(&head);
+    http::Response::from_parts(head, Observed::new(body, exchange))
+}
+

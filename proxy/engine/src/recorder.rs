@@ -1,0 +1,277 @@
+//! What was counted, once a second into the ledger.
+//!
+//! Differences are taken from counts that only grow, so whatever the ledger cannot take now is in the next
+//! batch: nothing is lost while the process lives.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use starve_discovery::{Call, Change, Discovered, RowKey, Template};
+use starve_ledger::{
+    Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, Ledger, Sample,
+};
+use starve_migration::Side;
+use starve_shadow::{Finished, Sink};
+use starve_telemetry::{Cell, Code, RouteSnapshot, Totals};
+
+use crate::observations::Observation;
+use crate::registry::Registry;
+use crate::shared::Shared;
+
+/// Samples kept from one batch to the next; more are only counted.
+const SAMPLES_MAX: usize = 64;
+/// Field paths per route and batch; more are counted under one name.
+const FIELDS_MAX: usize = 512;
+
+/// Rows for calls that showed no endpoint, and for those refused on paths that are not known.
+const UNMATCHED: &str = "(unmatched)";
+const GUARDED: &str = "(guarded)";
+
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn now_ms() -> u64 {
+    unix_ms(SystemTime::now())
+}
+
+/// What happens between two batches and is not a count of calls: comparisons and events.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Mutex<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    comparisons: BTreeMap<(String, &'static str), u64>,
+    fields: BTreeMap<(String, String, &'static str), u64>,
+    samples: Vec<Sample>,
+    events: Vec<Event>,
+}
+
+impl Notes {
+    pub(crate) fn event(&self, kind: EventKind, text: impl Into<String>) {
+        self.push(Event { at_unix_ms: now_ms(), kind, route: None, from: None, to: None, text: text.into() });
+    }
+
+    pub(crate) fn stage_change(&self, route: &str, from: &str, to: &str, text: &str) {
+        self.push(Event {
+            at_unix_ms: now_ms(),
+            kind: EventKind::Stage,
+            route: Some(route.to_owned()),
+            from: Some(from.to_owned()),
+            to: Some(to.to_owned()),
+            text: text.to_owned(),
+        });
+    }
+
+    fn push(&self, event: Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).events.push(event);
+    }
+}
+
+impl Sink for Notes {
+    fn finished(&self, finished: Finished) {
+        let route = &finished.route.route;
+        let verdict = finished.comparison.verdict.as_str();
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *noted.comparisons.entry((route.clone(), verdict)).or_default() += 1;
+        if finished.comparison.differences.is_empty() {
+            return;
+        }
+        let room = noted.fields.len() < FIELDS_MAX;
+        for difference in &finished.comparison.differences {
+            let path = if room { difference.path.clone() } else { starve_ledger::MORE.to_owned() };
+            *noted.fields.entry((route.clone(), path, difference.kind.as_str())).or_default() += 1;
+        }
+        if noted.samples.len() < SAMPLES_MAX {
+            // Differences are redacted where they are made: they hold no text value of an answer.
+            let differences = serde_json::to_string(&finished.comparison.differences).unwrap_or_default();
+            noted.samples.push(Sample {
+                route: route.clone(),
+                at_unix_ms: now_ms(),
+                method: finished.method.as_str().to_owned().into(),
+                target: Template::of(finished.method.as_str(), &finished.path).path().to_owned(),
+                verdict: verdict.into(),
+                differences,
+            });
+        }
+    }
+}
+
+/// The one that empties all of it into batches. Runs on the control thread alone.
+pub(crate) struct Recorder {
+    registry: Arc<Registry>,
+    shared: Arc<Shared>,
+    notes: Arc<Notes>,
+    discovered: Arc<Mutex<Discovered>>,
+    seen: HashMap<String, Seen>,
+    since_ms: u64,
+    /// What the ledger could not take yet.
+    waiting: Option<Batch>,
+}
+
+#[derive(Default)]
+struct Seen {
+    recorded: u64,
+    cells: HashMap<Cell, Totals>,
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        shared: Arc<Shared>,
+        notes: Arc<Notes>,
+        discovered: Arc<Mutex<Discovered>>,
+    ) -> Self {
+        Self { registry, shared, notes, discovered, seen: HashMap::new(), since_ms: now_ms(), waiting: None }
+    }
+
+    /// Takes all that happened since the last time and hands it to the ledger.
+    pub(crate) fn record(&mut self, ledger: &Ledger) {
+        let batch = self.collect();
+        let batch = match self.waiting.take() {
+            Some(mut waiting) => {
+                waiting.merge(batch);
+                waiting
+            }
+            None => batch,
+        };
+        if let Err(batch) = ledger.record(batch) {
+            self.waiting = Some(batch);
+        }
+    }
+
+    fn collect(&mut self) -> Batch {
+        let now = now_ms();
+        let mut batch = Batch::new(self.since_ms, now);
+        self.since_ms = now;
+        let routes: Vec<_> = self.registry.tables().routes.values().cloned().collect();
+        for kept in routes {
+            let seen = self.seen.entry(kept.id.clone()).or_default();
+            let recorded = kept.stats.recorded();
+            if seen.recorded != recorded {
+                seen.recorded = recorded;
+                batch.counts.extend(seen.differences(&kept.id, &kept.stats.snapshot()));
+            }
+        }
+        batch.discovered = self.discover();
+        self.notes.empty_into(&mut batch);
+        batch
+    }
+
+    fn discover(&self) -> Vec<DiscoveredCount> {
+        let (observations, unseen) = self.shared.observations.take();
+        let mut discovered = self.discovered.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_unix_s = now_ms() / 1_000;
+        for Observation { method, path, status, location, duration } in &observations {
+            let (status, duration) = (*status, *duration);
+            let location = location.as_deref();
+            let method = method.as_str();
+            discovered.observe(&Call { method, path, status, location, now_unix_s, duration });
+        }
+        let mut counts: Vec<_> = discovered.drain_changes().iter().flat_map(discovered_counts).collect();
+        if unseen > 0 {
+            counts.push(DiscoveredCount {
+                template: starve_ledger::MORE.to_owned(),
+                method: "_OTHER".into(),
+                class: 0,
+                calls: unseen,
+                duration_us: 0,
+                last_at_unix_ms: now_ms(),
+            });
+        }
+        counts
+    }
+}
+
+impl Seen {
+    /// What was added to a route's counts since the last time.
+    fn differences(&mut self, route: &str, snapshot: &RouteSnapshot) -> Vec<Count> {
+        let mut counts = Vec::new();
+        for (cell, totals) in &snapshot.cells {
+            let before = self.cells.insert(*cell, *totals).unwrap_or_default();
+            if totals.calls > before.calls {
+                counts.push(Count {
+                    route: route.to_owned(),
+                    side: cell.side,
+                    method: cell.method.as_str().into(),
+                    class: class(cell.code),
+                    calls: totals.calls - before.calls,
+                    duration_us: totals.duration_us.saturating_sub(before.duration_us),
+                    bytes_out: totals.bytes.saturating_sub(before.bytes),
+                    last_at_unix_ms: snapshot.side(cell.side).last_call_ms,
+                });
+            } else {
+                // Its call is not counted yet, only its duration: both in the next batch.
+                self.cells.insert(*cell, before);
+            }
+        }
+        counts
+    }
+}
+
+/// The ledger's rows for what was added to one of discovery's: answered calls, and those that failed.
+fn discovered_counts(change: &Change) -> impl Iterator<Item = DiscoveredCount> + use<> {
+    let (method, template) = match &change.key {
+        RowKey::Template(template) => (template.method().to_owned(), template.path().to_owned()),
+        RowKey::Unmatched => ("_OTHER".to_owned(), UNMATCHED.to_owned()),
+        RowKey::Guarded => ("_OTHER".to_owned(), GUARDED.to_owned()),
+        RowKey::Other => ("_OTHER".to_owned(), starve_ledger::MORE.to_owned()),
+    };
+    let added = change.added;
+    let duration_us = u64::try_from(added.duration_total.as_micros()).unwrap_or(u64::MAX);
+    let row = move |class, calls, duration_us| DiscoveredCount {
+        template: template.clone(),
+        method: method.clone().into(),
+        class,
+        calls,
+        duration_us,
+        last_at_unix_ms: added.last_seen_unix_s * 1_000,
+    };
+    [row(2, added.calls - added.errors, duration_us), row(5, added.errors, 0)]
+        .into_iter()
+        .filter(|row| row.calls > 0)
+}
+
+fn class(code: Code) -> u8 {
+    code as u8
+}
+
+impl Notes {
+    fn empty_into(&self, batch: &mut Batch) {
+        let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let comparison = |((route, verdict), n): ((String, &'static str), u64)| ComparisonCount {
+            route,
+            verdict: verdict.into(),
+            n,
+        };
+        batch.comparisons = noted.comparisons.into_iter().map(comparison).collect();
+        let field = |((route, path, kind), n): ((String, String, &'static str), u64)| FieldDelta {
+            route,
+            path,
+            kind: kind.into(),
+            n,
+        };
+        batch.fields = noted.fields.into_iter().map(field).collect();
+        batch.samples = noted.samples;
+        batch.events = noted.events;
+    }
+}
+
+/// Records once a second until told to stop, then once more.
+pub(crate) async fn run(mut recorder: Recorder, ledger: Arc<Ledger>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = second.tick() => recorder.record(&ledger),
+            () = crate::watch::stopped(&mut stop) => break,
+        }
+    }
+    recorder.record(&ledger);
+}
+
+/// Who answered, as the label `side` says it.
+pub(crate) fn side_label(side: Option<Side>) -> &'static str {
+    side.map_or("none", Side::as_str)
+}

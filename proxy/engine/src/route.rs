@@ -1,0 +1,217 @@
+//! A route as it lives: what answers it, who counts it, and how each call is decided.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue};
+use http_body::Body as _;
+use starve_config::RoutePlan;
+use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, Target, duplicate};
+use starve_listener::Peer;
+use starve_migration::{Bucket, Decision, Policy, Salt, Side, StickyKey, cookie, is_read};
+use starve_shadow::{Copying, DropReason, RouteShadow};
+use starve_telemetry::RouteStats;
+
+use crate::exchange::Exchange;
+use crate::shared::Shared;
+
+/// The cookie that keeps a user on one side where the application gives nothing to go by.
+const OWN_COOKIE: &str = "starve_user";
+
+/// Built once per generation; a call only reads it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// `None` is everything that no route matched.
+    pub(crate) plan: Option<Arc<RoutePlan>>,
+    pub(crate) legacy: Arc<dyn Target>,
+    pub(crate) function: Option<Arc<dyn Target>>,
+    pub(crate) salt: Salt,
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) shadow: Arc<RouteShadow>,
+}
+
+/// What of a route outlives its generations: it is found again by the route's id.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) stats: Arc<RouteStats>,
+    /// The kill switch: everything to the monolith, whatever the stage.
+    pub(crate) killed: AtomicBool,
+}
+
+impl Route {
+    pub(crate) fn id(&self) -> &str {
+        &self.kept.id
+    }
+
+    pub(crate) fn stats(&self) -> &Arc<RouteStats> {
+        &self.kept.stats
+    }
+
+    pub(crate) fn is_discovered(&self) -> bool {
+        self.plan.is_none()
+    }
+
+    /// Answers one call by the route's stage.
+    ///
+    /// # Errors
+    /// There is no answer of either side: the route is retired, or the side that should answer failed.
+    pub(crate) async fn answer(
+        &self,
+        shared: &Shared,
+        request: Request,
+        exchange: &mut Exchange,
+        peer: Peer,
+    ) -> Result<Response, Error> {
+        let (by, copy_to) = match self.decide(&request, exchange, peer) {
+            Decision::Gone => return Err(Error::new(ErrorKind::Gone, "the route is retired")),
+            Decision::Answer { by, copy_to } => (by, copy_to),
+        };
+        exchange.answered_by(by);
+        let Some(side) = copy_to else { return self.ask(by, request, exchange).await };
+        let Some(copying) = shared.shadow.begin(&self.shadow, side, self.target(side)?, &request) else {
+            return self.ask(by, request, exchange).await;
+        };
+        let request = watch_request(request, &copying, shared.shadow.body_bytes_max());
+        match self.ask(by, request, exchange).await {
+            // After a fallback the answer is that of the side that should have got the copy.
+            Ok(response) if exchange.side() == Some(by) => {
+                Ok(watch_response(response, &copying, shared.shadow.body_bytes_max()))
+            }
+            outcome => {
+                copying.give_up(DropReason::NoAnswer);
+                outcome
+            }
+        }
+    }
+
+    fn decide(&self, request: &Request, exchange: &mut Exchange, peer: Peer) -> Decision {
+        let Some(plan) = &self.plan else { return Decision::Answer { by: Side::Legacy, copy_to: None } };
+        let policy = &plan.policy;
+        if self.kept.killed.load(Relaxed) && policy.stage.needs_function() {
+            return Decision::Answer { by: Side::Legacy, copy_to: None };
+        }
+        decide(policy, request, || self.bucket(plan, request, exchange, peer))
+    }
+
+    /// The user's place in the split: by the route's key, else by the proxy's own cookie, else by a new one.
+    fn bucket(&self, plan: &RoutePlan, request: &Request, exchange: &mut Exchange, peer: Peer) -> Bucket {
+        if let Some(user) = user(&plan.sticky, request) {
+            return Bucket::of(self.salt, user);
+        }
+        if let Some(user) = own_cookie(request) {
+            return Bucket::of(self.salt, user);
+        }
+        let user = format!("{:016x}", fastrand::u64(..));
+        let secure = if peer.tls { "; Secure" } else { "" };
+        let text = format!("{OWN_COOKIE}={user}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}");
+        if let Ok(value) = HeaderValue::try_from(text) {
+            exchange.give_cookie(value);
+        }
+        Bucket::of(self.salt, user.as_bytes())
+    }
+
+    /// Asks the side that is to answer, and legacy in its place where the route allows it and it can do
+    /// no harm: nothing was sent, or the request only reads.
+    async fn ask(&self, by: Side, request: Request, exchange: &mut Exchange) -> Result<Response, Error> {
+        let may_fall_back = by == Side::Function && self.plan.as_ref().is_some_and(|plan| plan.fallback);
+        if !may_fall_back {
+            return self.target(by)?.call(request).await;
+        }
+        let spare = is_read(request.method().as_str()).then(|| duplicate(&request)).flatten();
+        let mut error = match self.target(by)?.call(request).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let Some(request) = error.take_unsent().or(spare) else { return Err(error) };
+        tracing::warn!(route = self.id(), kind = error.kind().as_str(), error = error.chain(), "fell back to legacy");
+        exchange.answered_by(Side::Legacy);
+        self.legacy.call(request).await
+    }
+
+    fn target(&self, side: Side) -> Result<&Arc<dyn Target>, Error> {
+        match (side, &self.function) {
+            (Side::Legacy, _) => Ok(&self.legacy),
+            (Side::Function, Some(function)) => Ok(function),
+            // A plan whose stage needs a function has one; this says so should it ever not.
+            (Side::Function, None) => Err(Error::new(ErrorKind::FunctionStart, "the route has no function")),
+        }
+    }
+}
+
+fn decide(policy: &Policy, request: &Request, bucket: impl FnOnce() -> Bucket) -> Decision {
+    policy.decide(request.method().as_str(), bucket, fastrand::u16(..10_000))
+}
+
+fn user<'a>(key: &StickyKey, request: &'a Request) -> Option<&'a [u8]> {
+    let headers = request.headers();
+    match key {
+        StickyKey::Cookie(name) => {
+            headers.get_all(COOKIE).iter().find_map(|field| cookie(field.as_bytes(), name))
+        }
+        StickyKey::Header(name) => {
+            headers.get(name.as_str()).map(HeaderValue::as_bytes).filter(|value| !value.is_empty())
+        }
+        StickyKey::Own => None,
+    }
+}
+
+fn own_cookie(request: &Request) -> Option<&[u8]> {
+    request.headers().get_all(COOKIE).iter().find_map(|field| cookie(field.as_bytes(), OWN_COOKIE))
+}
+
+fn watch_request(request: Request, copying: &Copying, body_max: usize) -> Request {
+    let (head, body) = request.into_parts();
+    if body.is_end_stream() {
+        copying.request_without_body();
+        return Request::from_parts(head, body);
+    }
+    Request::from_parts(head, Body::wrap(Observed::new(body, copying.request_recorder(body_max))))
+}
+
+fn watch_response(response: Response, copying: &Copying, body_max: usize) -> Response {
+    if !is_comparable(&response) {
+        copying.give_up(DropReason::NotComparable);
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let recorder = copying.response_recorder(head.status.as_u16(), &head.headers, body_max);
+    Response::from_parts(head, Body::wrap(Observed::new(body, recorder)))
+}
+
+/// A stream of events has no end to compare, and a switched protocol no body.
+fn is_comparable(response: &Response) -> bool {
+    let is_stream = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+    !response.status().is_informational() && !response.headers().get(CONTENT_TYPE).is_some_and(is_stream)
+}
+
+/// A request as the route table sees it.
+pub(crate) struct View<'a>(&'a Request);
+
+impl<'a> View<'a> {
+    pub(crate) fn of(request: &'a Request) -> Self {
+        Self(request)
+    }
+}
+
+impl starve_routing::Request for View<'_> {
+    fn method(&self) -> &str {
+        self.0.method().as_str()
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.0.headers().get(HOST).and_then(|host| host.to_str().ok())
+    }
+
+    fn path(&self) -> &str {
+        self.0.uri().path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.0.uri().query()
+    }
+
+    fn header_values(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.headers().get_all(name).iter().any(|value| visit(value.as_bytes()))
+    }
+}

@@ -1,0 +1,23 @@
+//! What all threads share.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use starve_config::LimitsPlan;
+use starve_shadow::Shadow;
+
+use crate::admission::Admission;
+use crate::generation::Generation;
+use crate::observations::Observations;
+use crate::refusal::Refusals;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// What the configuration in force was built into; swapped as one.
+    pub(crate) live: ArcSwap<Generation>,
+    pub(crate) limits: LimitsPlan,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) refusals: Refusals,
+    pub(crate) observations: Observations,
+    pub(crate) shadow: Shadow,
+}
