@@ -1,1 +1,24 @@
-//! The admin address: API, pages, metrics.
+//! The admin address: API, pages, `/metrics`; and the report that they and the command line share.
+//!
+//! A request enters at [`serve`]. What the running proxy can tell and do stands behind [`Control`]; what was
+//! counted is read from the ledger's file.
+//!
+//! What this crate must never do: change the proxy by anything but [`Control`], write to the ledger, or do for
+//! another web page what only the operator may ask for (see [`server`]).
+
+mod access;
+mod api;
+pub mod control;
+mod pages;
+mod query;
+mod reply;
+pub mod report;
+pub mod server;
+mod shown;
+
+pub use control::{
+    Control, ControlError, FlipRequest, Flipped, KillSwitch, LastReload, ReloadError, Reloaded, RouteInfo,
+    Status,
+};
+pub use report::Report;
+pub use server::{ServeError, Settings, serve};

@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::path::Path;
 
 use starve_engine::{ConfigFile, Options};
 use starve_telemetry::log;
@@ -16,10 +17,10 @@ pub(crate) fn run(global: &Global, run: &Run) -> Result<(), Failure> {
     Ok(())
 }
 
-/// This program again, as the parent that a function's process must not outlive.
+/// This program again, as the parent that a function's process must not outlive. The link stays right when
+/// the file on disk has been replaced by a newer version.
 fn launcher() -> Vec<OsString> {
-    match std::env::current_exe() {
-        Ok(program) => vec![program.into(), "launch-function".into(), "--".into()],
-        Err(_) => Vec::new(),
-    }
+    let running = Path::new("/proc/self/exe");
+    let program = if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() };
+    program.map_or_else(|_| Vec::new(), |program| vec![program.into(), "launch-function".into(), "--".into()])
 }

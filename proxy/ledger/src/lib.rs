@@ -1,1 +1,32 @@
-//! Durable counts, verdicts, samples and the journal, in SQLite.
+//! Durable counts, verdicts, samples and the journal, in SQLite: what the proxy knows after a restart.
+//!
+//! The running proxy is the one writer: about once a second it hands a [`Batch`] of what happened since the
+//! last one to [`Ledger::record`], where everything enters. Readers ([`Reader`]) open the same file on their
+//! own, whether the proxy runs or not.
+//!
+//! What this crate must never do: make a caller of [`Ledger::record`] wait for a disk or a lock, apply a
+//! batch twice or half, or lose what it has taken while the process lives.
+//!
+//! The file, its guarantees and its retention are described in `docs/ledger.md`.
+
+mod batch;
+mod error;
+mod journal;
+mod lock;
+mod open;
+mod reader;
+mod retention;
+mod rows;
+mod schema;
+mod store;
+mod writer;
+
+pub use batch::{Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, MORE, Sample};
+pub use error::{CloseError, LedgerError};
+pub use reader::Reader;
+pub use retention::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, SAMPLES_KEPT_PER_ROUTE};
+pub use rows::{
+    Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, LoggedEvent, LoggedSample,
+    RouteTotals,
+};
+pub use writer::{Health, Ledger};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::BodyExt as _;
 use starve_compare::{Answer, Call, Capture, Comparison, HashKey, Tolerated, Verdict, compare};
@@ -155,13 +155,15 @@ async fn send(job: Job, limits: Limits, key: HashKey) -> Finished {
     let Job { route, side, target, head, body, answer, _held } = job;
     let Head { method, uri, mut headers } = head;
     let started = Instant::now();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     headers.insert(MARK, HeaderValue::from_static("1"));
     let request = request(method.clone(), uri.clone(), headers, body);
     let outcome = tokio::time::timeout(limits.time, exchange(&*target, request, limits.body_bytes)).await;
     let took = started.elapsed();
     let (result, comparison) = match outcome {
         Ok(Ok(copy_answer)) => {
-            let call = Call { method: method.as_str(), path: uri.path(), own_hosts: &[] };
+            let host = host.as_deref();
+            let call = Call { method: method.as_str(), path: uri.path(), own_hosts: host.as_slice() };
             let (legacy, function) = match side {
                 Side::Function => (&answer, &copy_answer),
                 Side::Legacy => (&copy_answer, &answer),

@@ -1,0 +1,181 @@
+//! What the ledger knows, summed per endpoint.
+
+use std::collections::{BTreeMap, HashMap};
+
+use starve_ledger::{Coverage, LedgerError, Reader, RouteTotals};
+use starve_migration::Side;
+
+use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, share};
+
+/// Places shown per route; the ledger holds more.
+const FIELDS_SHOWN: usize = 10;
+
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) routes: HashMap<String, Calls>,
+    pub(super) discovered: BTreeMap<(String, String), Calls>,
+    pub(super) comparisons: HashMap<String, ComparisonReport>,
+    pub(super) coverage: Coverage,
+}
+
+/// The calls of one endpoint in the window, and when it was called at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Calls {
+    pub(super) legacy: SideCalls,
+    pub(super) function: SideCalls,
+    pub(super) nobody: u64,
+    pub(super) wanted: u64,
+    /// Of `wanted`, those in the last quarter of the window.
+    pub(super) wanted_recently: u64,
+    pub(super) not_wanted: NotWanted,
+    pub(super) first_unix_ms: Option<u64>,
+    pub(super) last_unix_ms: Option<u64>,
+    pub(super) last_wanted_unix_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct SideCalls {
+    calls: u64,
+    errors: u64,
+    duration_us: u64,
+}
+
+impl Facts {
+    pub(super) fn read(reader: Option<&Reader>, options: &Options) -> Result<Self, LedgerError> {
+        let (since, now) = (options.since_unix_ms, options.now_unix_ms);
+        let Some(reader) = reader else { return Ok(Self::nothing(since, now)) };
+        let mut facts = Self::nothing(since, now);
+        facts.coverage = reader.coverage(since, now)?;
+        let recent_since = now - now.saturating_sub(since) / 4;
+        for row in reader.totals(since)? {
+            facts.routes.entry(row.route.clone()).or_default().add(&row);
+        }
+        for row in reader.totals(recent_since)? {
+            facts.routes.entry(row.route.clone()).or_default().add_recent(&row);
+        }
+        for (recent, since) in [(false, since), (true, recent_since)] {
+            for row in reader.discovered(since)? {
+                let calls = facts.discovered.entry((row.method.clone(), row.template.clone())).or_default();
+                let row = RouteTotals {
+                    route: row.template,
+                    side: Some(Side::Legacy),
+                    method: row.method,
+                    class: row.class,
+                    calls: row.calls,
+                    duration_us: row.duration_us,
+                    bytes_out: 0,
+                    first_unix_ms: row.first_unix_ms,
+                    last_unix_ms: row.last_unix_ms,
+                };
+                if recent { calls.add_recent(&row) } else { calls.add(&row) }
+            }
+        }
+        facts.comparisons = comparisons(reader, since)?;
+        Ok(facts)
+    }
+
+    pub(super) fn nothing(since_unix_ms: u64, now_unix_ms: u64) -> Self {
+        Self {
+            routes: HashMap::new(),
+            discovered: BTreeMap::new(),
+            comparisons: HashMap::new(),
+            coverage: Coverage {
+                window_from_unix_ms: since_unix_ms.min(now_unix_ms),
+                window_until_unix_ms: now_unix_ms,
+                observed_ms: 0,
+                first_unix_ms: None,
+                last_unix_ms: None,
+                gaps: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) fn route(&self, id: &str) -> Calls {
+        self.routes.get(id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn comparison(&self, id: &str) -> ComparisonReport {
+        self.comparisons.get(id).cloned().unwrap_or_default()
+    }
+}
+
+impl Calls {
+    pub(super) fn add(&mut self, row: &RouteTotals) {
+        match row.side {
+            Some(Side::Legacy) => self.legacy.add(row),
+            Some(Side::Function) => self.function.add(row),
+            None => self.nobody += row.calls,
+        }
+        let wanted = is_wanted(row);
+        match wanted {
+            true => self.wanted += row.calls,
+            false if is_probe(&row.method) => self.not_wanted.probes += row.calls,
+            false => self.not_wanted.failed += row.calls,
+        }
+        self.first_unix_ms =
+            Some(self.first_unix_ms.map_or(row.first_unix_ms, |at| at.min(row.first_unix_ms)));
+        self.last_unix_ms = self.last_unix_ms.max(Some(row.last_unix_ms));
+        if wanted {
+            self.last_wanted_unix_ms = self.last_wanted_unix_ms.max(Some(row.last_unix_ms));
+        }
+    }
+
+    fn add_recent(&mut self, row: &RouteTotals) {
+        if is_wanted(row) {
+            self.wanted_recently += row.calls;
+        }
+    }
+}
+
+impl SideCalls {
+    fn add(&mut self, row: &RouteTotals) {
+        self.calls += row.calls;
+        self.duration_us += row.duration_us;
+        if row.class == 5 {
+            self.errors += row.calls;
+        }
+    }
+
+    pub(super) fn report(&self) -> SideReport {
+        SideReport {
+            calls: self.calls,
+            errors: self.errors,
+            error_ratio: share(self.errors, self.calls),
+            mean_ms: share(self.duration_us, self.calls).map(|mean_us| mean_us / 1_000.0),
+        }
+    }
+}
+
+/// A call without an answer (class 0: the client left) counts as wanted: somebody asked.
+fn is_wanted(row: &RouteTotals) -> bool {
+    !is_probe(&row.method) && !matches!(row.class, 4 | 5)
+}
+
+fn is_probe(method: &str) -> bool {
+    matches!(method, "HEAD" | "OPTIONS" | "TRACE")
+}
+
+fn comparisons(reader: &Reader, since: u64) -> Result<HashMap<String, ComparisonReport>, LedgerError> {
+    let mut reports: HashMap<String, ComparisonReport> = HashMap::new();
+    for row in reader.comparisons(since)? {
+        let report = reports.entry(row.route).or_default();
+        match row.verdict.as_str() {
+            "equal" => report.equal += row.n,
+            "function_error" | "function_timeout" => report.function_failed += row.n,
+            verdict if verdict.starts_with("different") => report.different += row.n,
+            _ => *report.not_compared.entry(row.verdict).or_default() += row.n,
+        }
+    }
+    for report in reports.values_mut() {
+        report.compared = report.equal + report.different;
+        report.different_ratio = share(report.different, report.compared);
+    }
+    for row in reader.fields(None, since)? {
+        let report = reports.entry(row.route).or_default();
+        if report.fields.len() < FIELDS_SHOWN {
+            let ratio = share(row.n, report.compared).unwrap_or_default().min(1.0);
+            report.fields.push(FieldReport { path: row.path, kind: row.kind, n: row.n, ratio });
+        }
+    }
+    Ok(reports)
+}

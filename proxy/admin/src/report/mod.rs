@@ -1,0 +1,332 @@
+//! How far the migration is, route by route, with the evidence.
+//!
+//! [`build`] joins what is configured with what was counted; the same for the running proxy and for the command
+//! line beside a file. Everything else here is pure.
+//!
+//! Invariant: a route is called dead only over time that was observed; what is not known is said, not guessed.
+
+mod advice;
+mod facts;
+mod judge;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+mod text;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use starve_ledger::{Coverage, LedgerError, Reader};
+use starve_migration::{Percent, Stage};
+
+use crate::control::{LastReload, RouteInfo};
+use facts::{Calls, Facts};
+
+pub use judge::Verdict;
+pub use table::TableStyle;
+
+/// The window of a report when none is asked for: a month and what a monthly job may be late.
+pub const DEFAULT_WINDOW: Duration = Duration::from_secs(35 * 86_400);
+
+/// What to build a report of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub since_unix_ms: u64,
+    pub now_unix_ms: u64,
+    pub last_reload: Option<LastReload>,
+}
+
+impl Options {
+    /// The window that ends now.
+    pub fn last(window: Duration, now_unix_ms: u64) -> Self {
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        Self { since_unix_ms: now_unix_ms.saturating_sub(window_ms), now_unix_ms, last_reload: None }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub generated_at_unix_ms: u64,
+    pub observation: Coverage,
+    pub progress: Progress,
+    /// In the order of the configuration.
+    pub routes: Vec<RouteReport>,
+    /// Configured and discovered endpoints without a wanted call in the window; retired ones are not among them.
+    pub dead: Vec<DeadRoute>,
+    /// Endpoints that no configured route matches, most called first.
+    pub discovered: Vec<DiscoveredReport>,
+    /// Why the last reload failed; `None` when it did not.
+    pub reload_error: Option<LastReload>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Progress {
+    /// Answered calls in the window, discovered endpoints included.
+    pub calls: u64,
+    pub calls_legacy: u64,
+    pub calls_function: u64,
+    /// Calls that nobody answered: retired, refused.
+    pub calls_nobody: u64,
+    /// The share of answered calls that the monolith answered; `None` without calls.
+    pub legacy_call_ratio: Option<f64>,
+    /// Configured routes.
+    pub routes: usize,
+    /// Configured routes whose stage needs the monolith: legacy, shadow, canary.
+    pub routes_on_legacy: usize,
+    pub routes_by_stage: BTreeMap<&'static str, usize>,
+    /// Discovered endpoints with a wanted call in the window; all of them are the monolith's.
+    pub discovered: usize,
+    /// The share of routes and discovered endpoints that need the monolith; `None` when there are none.
+    pub legacy_route_ratio: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct RouteReport {
+    pub id: String,
+    #[serde(rename = "match")]
+    pub match_text: String,
+    #[serde(serialize_with = "crate::control::stage")]
+    pub stage: Stage,
+    #[serde(serialize_with = "crate::control::percent")]
+    pub percent: Option<Percent>,
+    pub upstream: String,
+    pub function: Option<String>,
+    pub line: Option<usize>,
+    pub killed: bool,
+    pub legacy: SideReport,
+    pub function_side: SideReport,
+    pub calls_nobody: u64,
+    /// Calls that show that somebody needs the route.
+    pub calls_wanted: u64,
+    pub not_wanted: NotWanted,
+    /// Of any kind, within the window or before it.
+    pub last_call_unix_ms: Option<u64>,
+    pub last_wanted_call_unix_ms: Option<u64>,
+    pub verdict: Verdict,
+    pub evidence: String,
+    pub comparison: ComparisonReport,
+    pub next_step: String,
+}
+
+/// What one side answered of a route in the window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SideReport {
+    pub calls: u64,
+    /// Answers of status 5xx.
+    pub errors: u64,
+    pub error_ratio: Option<f64>,
+    pub mean_ms: Option<f64>,
+}
+
+/// Calls in the window that do not show that somebody needs the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotWanted {
+    /// HEAD, OPTIONS and TRACE.
+    pub probes: u64,
+    /// Answered with 4xx or 5xx.
+    pub failed: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ComparisonReport {
+    /// Both answers were there and judged.
+    pub compared: u64,
+    pub equal: u64,
+    pub different: u64,
+    /// `different` of `compared`.
+    pub different_ratio: Option<f64>,
+    /// The function did not answer the copy: failed or too slow.
+    pub function_failed: u64,
+    /// Not judged for another reason, by its name.
+    pub not_compared: BTreeMap<String, u64>,
+    /// Most frequent first.
+    pub fields: Vec<FieldReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FieldReport {
+    pub path: String,
+    pub kind: String,
+    pub n: u64,
+    /// Of the compared calls.
+    pub ratio: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DeadRoute {
+    /// As configured, or `METHOD template` when discovered.
+    pub route: String,
+    pub configured: bool,
+    pub verdict: Verdict,
+    /// Whether the window was observed well enough to act on it.
+    pub certain: bool,
+    pub evidence: String,
+    pub last_wanted_call_unix_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DiscoveredReport {
+    pub method: String,
+    pub template: String,
+    pub calls: u64,
+    pub calls_wanted: u64,
+    pub errors: u64,
+    pub mean_ms: Option<f64>,
+    pub first_call_unix_ms: u64,
+    pub last_call_unix_ms: u64,
+    pub verdict: Verdict,
+    pub evidence: String,
+}
+
+/// Joins the configured routes with what the ledger counted. Without a reader, everything is unknown.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub fn build(
+    routes: &[RouteInfo],
+    reader: Option<&Reader>,
+    options: &Options,
+) -> Result<Report, LedgerError> {
+    let facts = Facts::read(reader, options)?;
+    Ok(assemble(routes, &facts, options))
+}
+
+fn assemble(routes: &[RouteInfo], facts: &Facts, options: &Options) -> Report {
+    let rows: Vec<_> = routes.iter().map(|route| route_report(route, facts, options)).collect();
+    let discovered = discovered_reports(routes, facts, options);
+    Report {
+        generated_at_unix_ms: options.now_unix_ms,
+        observation: facts.coverage.clone(),
+        progress: progress(&rows, &discovered),
+        dead: dead(&rows, &discovered, facts),
+        routes: rows,
+        discovered: discovered.into_iter().filter(|row| row.calls > 0).collect(),
+        reload_error: options.last_reload.clone().filter(|reload| !reload.ok),
+    }
+}
+
+fn route_report(route: &RouteInfo, facts: &Facts, options: &Options) -> RouteReport {
+    let calls = facts.route(&route.id);
+    let judgement = judge::judge(&calls, &facts.coverage, options.now_unix_ms);
+    let comparison = facts.comparison(&route.id);
+    RouteReport {
+        id: route.id.clone(),
+        match_text: route.match_text.clone(),
+        stage: route.stage,
+        percent: route.percent,
+        upstream: route.upstream.clone(),
+        function: route.function.clone(),
+        line: route.line,
+        killed: route.killed,
+        legacy: calls.legacy.report(),
+        function_side: calls.function.report(),
+        calls_nobody: calls.nobody,
+        calls_wanted: calls.wanted,
+        not_wanted: calls.not_wanted,
+        last_call_unix_ms: calls.last_unix_ms,
+        last_wanted_call_unix_ms: calls.last_wanted_unix_ms,
+        verdict: judgement.verdict,
+        next_step: advice::next_step(route, &calls, &judgement, &comparison, &facts.coverage),
+        evidence: judgement.evidence,
+        comparison,
+    }
+}
+
+/// A template that is configured by now is no discovery any more.
+fn discovered_reports(routes: &[RouteInfo], facts: &Facts, options: &Options) -> Vec<DiscoveredReport> {
+    let mut reports: Vec<_> = facts
+        .discovered
+        .iter()
+        .filter(|((method, template), _)| {
+            !routes.iter().any(|route| route.match_text == format!("{method} {template}"))
+        })
+        .map(|((method, template), calls)| discovered_report(method, template, calls, facts, options))
+        .collect();
+    reports.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.template.cmp(&b.template)));
+    reports
+}
+
+fn discovered_report(
+    method: &str,
+    template: &str,
+    calls: &Calls,
+    facts: &Facts,
+    options: &Options,
+) -> DiscoveredReport {
+    let judgement = judge::judge(calls, &facts.coverage, options.now_unix_ms);
+    let side = calls.legacy.report();
+    DiscoveredReport {
+        method: method.to_owned(),
+        template: template.to_owned(),
+        calls: side.calls,
+        calls_wanted: calls.wanted,
+        errors: side.errors,
+        mean_ms: side.mean_ms,
+        first_call_unix_ms: calls.first_unix_ms.unwrap_or_default(),
+        last_call_unix_ms: calls.last_unix_ms.unwrap_or_default(),
+        verdict: judgement.verdict,
+        evidence: judgement.evidence,
+    }
+}
+
+fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport]) -> Progress {
+    let unrouted: u64 = discovered.iter().map(|row| row.calls).sum();
+    let calls_legacy = routes.iter().map(|row| row.legacy.calls).sum::<u64>() + unrouted;
+    let calls_function = routes.iter().map(|row| row.function_side.calls).sum::<u64>();
+    let calls = calls_legacy + calls_function;
+    let on_legacy = |row: &&RouteReport| matches!(row.stage, Stage::Legacy | Stage::Shadow | Stage::Canary);
+    let routes_on_legacy = routes.iter().filter(on_legacy).count();
+    let wanted_discovered = discovered.iter().filter(|row| row.calls_wanted > 0).count();
+    let mut routes_by_stage: BTreeMap<_, _> = Stage::ALL.map(|stage| (stage.as_str(), 0)).into();
+    for row in routes {
+        *routes_by_stage.entry(row.stage.as_str()).or_default() += 1;
+    }
+    Progress {
+        calls,
+        calls_legacy,
+        calls_function,
+        calls_nobody: routes.iter().map(|row| row.calls_nobody).sum(),
+        legacy_call_ratio: share(calls_legacy, calls),
+        routes: routes.len(),
+        routes_on_legacy,
+        routes_by_stage,
+        discovered: wanted_discovered,
+        legacy_route_ratio: share(
+            (routes_on_legacy + wanted_discovered) as u64,
+            (routes.len() + wanted_discovered) as u64,
+        ),
+    }
+}
+
+fn dead(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Facts) -> Vec<DeadRoute> {
+    let certain = judge::is_observed(&facts.coverage);
+    let configured =
+        routes.iter().filter(|row| row.stage != Stage::Retired && row.calls_wanted == 0).map(|row| {
+            DeadRoute {
+                route: row.match_text.clone(),
+                configured: true,
+                verdict: row.verdict,
+                certain,
+                evidence: row.evidence.clone(),
+                last_wanted_call_unix_ms: row.last_wanted_call_unix_ms,
+            }
+        });
+    // What never had a wanted call is no endpoint: a scanner's guess, answered with 404.
+    let unrouted = discovered.iter().filter_map(|row| {
+        let last = facts.discovered.get(&(row.method.clone(), row.template.clone()))?.last_wanted_unix_ms?;
+        (row.calls_wanted == 0).then(|| DeadRoute {
+            route: format!("{} {}", row.method, row.template),
+            configured: false,
+            verdict: row.verdict,
+            certain,
+            evidence: row.evidence.clone(),
+            last_wanted_call_unix_ms: Some(last),
+        })
+    });
+    configured.chain(unrouted).collect()
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
