@@ -1,0 +1,1 @@
+//! See `tests/panels.rs`.

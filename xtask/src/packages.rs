@@ -1,0 +1,70 @@
+//! What the tests and the demo need from the machine beside Rust, installed where it is missing.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::progress;
+
+/// A program, and the package that has it in each package manager.
+pub(crate) struct Needed {
+    pub(crate) program: &'static str,
+    apt: &'static str,
+    dnf: &'static str,
+    brew: &'static str,
+}
+
+pub(crate) const PYTHON: Needed =
+    Needed { program: "python3", apt: "python3", dnf: "python3", brew: "python@3" };
+pub(crate) const PROMETHEUS: Needed =
+    Needed { program: "prometheus", apt: "prometheus", dnf: "prometheus", brew: "prometheus" };
+
+/// Installs what is missing, all at once.
+///
+/// # Errors
+/// There is no known package manager, or it fails: says what to install by hand.
+pub(crate) fn ensure(needed: &[Needed]) -> Result<()> {
+    let missing: Vec<&Needed> = needed.iter().filter(|needed| find(needed.program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = |of: fn(&Needed) -> &'static str| missing.iter().map(|needed| of(needed)).collect::<Vec<_>>();
+    if find("apt-get").is_some() {
+        progress::run("update the package lists", root_command("apt-get").args(["update", "-qq"]))?;
+        // Services that a package would start belong to the machine's owner, not to a test.
+        let mut install = root_command("apt-get");
+        install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(names(|needed| needed.apt));
+        install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
+        progress::run(&format!("install {}", names(|needed| needed.apt).join(", ")), &mut install)?;
+    } else if find("dnf").is_some() {
+        let mut install = root_command("dnf");
+        install.args(["install", "-y", "-q"]).args(names(|needed| needed.dnf));
+        progress::run(&format!("install {}", names(|needed| needed.dnf).join(", ")), &mut install)?;
+    } else if find("brew").is_some() {
+        let mut install = Command::new("brew");
+        install.arg("install").args(names(|needed| needed.brew));
+        progress::run(&format!("install {}", names(|needed| needed.brew).join(", ")), &mut install)?;
+    }
+    for needed in missing {
+        if find(needed.program).is_none() {
+            bail!("`{}` is missing; install it with this machine's package manager", needed.program);
+        }
+    }
+    Ok(())
+}
+
+/// Where a program stands on PATH.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn root_command(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() || find("sudo").is_none() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    command
+}

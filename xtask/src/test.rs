@@ -1,0 +1,51 @@
+//! Every test there is, with one command.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::packages::{PROMETHEUS, PYTHON, ensure, find};
+use crate::progress::run as run_shown;
+use crate::{root, tidy};
+
+/// Installs what is missing, checks the rules of the repository, and runs all tests; the test runner's own
+/// summary comes last.
+pub(crate) fn run() -> Result<()> {
+    ensure(&[PYTHON, PROMETHEUS])?;
+    tidy::run()?;
+    run_shown("formatting", cargo().args(["fmt", "--all", "--check"]))?;
+    run_shown("build", cargo().args(["build", "--workspace", "--all-targets"]))?;
+    run_shown("documentation examples", cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
+    run_shown("the demo shop's tests", python().arg("legacy-monolith/test_shop.py"))?;
+    run_shown("the sample functions against the shop", python().arg("functions/test_parity.py"))?;
+    let mut runner = cargo();
+    if find("cargo-nextest").is_some() {
+        runner.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        runner.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+    }
+    run_shown("unit, property, end-to-end and dashboard tests", &mut runner)
+}
+
+pub(crate) fn lint() -> Result<()> {
+    tidy::run()?;
+    run_shown("formatting", cargo().args(["fmt", "--all", "--check"]))?;
+    run_shown("clippy", cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut without = cargo();
+    without.args(["clippy", "--package", "starve", "--no-default-features", "--", "-D", "warnings"]);
+    run_shown("clippy without the WASM host", &mut without)
+}
+
+pub(crate) fn cargo() -> Command {
+    // The cargo that runs this task, so that a toolchain named on the command line goes for all of it.
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+fn python() -> Command {
+    let mut command = Command::new(PYTHON.program);
+    command.current_dir(root()).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
