@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-routing", &[]),
     ("starve-migration", &[]),
     ("starve-compare", &[]),
-    ("starve-discovery", &[]),
+    ("starve-discovery", &["starve-routing"]),
     ("starve-config", &["starve-routing", "starve-migration", "starve-compare"]),
     ("starve-http", &[]),
     ("starve-telemetry", &["starve-migration"]),

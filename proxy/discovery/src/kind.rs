@@ -1,0 +1,375 @@
+//! Which segments of a path are values, told by their form alone.
+//!
+//! A value is taken for one at first sight. So only forms count that hardly any word of an interface has: what
+//! is merged by mistake hides an endpoint, what is missed is only one more line.
+
+use starve_routing::ParameterType;
+
+/// A longer segment is not looked at: it is a value, and no word.
+const WORD_BYTES_MAX: usize = 128;
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// 1 to 19 digits.
+    Int,
+    /// `-3`, `12.5`.
+    Decimal,
+    Uuid,
+    /// 16 or more hexadecimal digits: object ids, hashes.
+    Hex,
+    Date,
+    Ulid,
+    Email,
+    Ipv4,
+    /// `1.2.3`.
+    Version,
+    /// `en-US`, `pt_BR`.
+    Locale,
+    /// Prefix and value, word and number, generated names, long numbers, UUIDs in braces.
+    Id,
+    /// Letters of both cases and digits, mixed as no word is.
+    Token,
+    /// Holds an escaped slash.
+    Path,
+    /// Longer than any word.
+    Long,
+}
+
+impl Kind {
+    /// The name in a placeholder.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Decimal => "decimal",
+            Self::Uuid => "uuid",
+            Self::Hex => "hex",
+            Self::Date => "date",
+            Self::Ulid => "ulid",
+            Self::Email => "email",
+            Self::Ipv4 => "ip",
+            Self::Version => "version",
+            Self::Locale => "locale",
+            Self::Id => "id",
+            Self::Token => "token",
+            Self::Path => "path",
+            Self::Long => "long",
+        }
+    }
+
+    /// The kind with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        const ALL: [Kind; 14] = [
+            Kind::Int,
+            Kind::Decimal,
+            Kind::Uuid,
+            Kind::Hex,
+            Kind::Date,
+            Kind::Ulid,
+            Kind::Email,
+            Kind::Ipv4,
+            Kind::Version,
+            Kind::Locale,
+            Kind::Id,
+            Kind::Token,
+            Kind::Path,
+            Kind::Long,
+        ];
+        ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The type that a pattern has for it.
+    pub(crate) fn parameter_type(self) -> Option<ParameterType> {
+        match self {
+            Self::Int => Some(ParameterType::Int),
+            Self::Uuid => Some(ParameterType::Uuid),
+            Self::Hex => Some(ParameterType::Hex),
+            Self::Date => Some(ParameterType::Date),
+            _ => None,
+        }
+    }
+
+    /// `None` for a word. `before` is the segment in front, `None` for the first one, which names an area of the
+    /// application and is a value only where nothing else is possible.
+    pub(crate) fn of(segment: &str, before: Option<&str>) -> Option<Self> {
+        if segment.len() > WORD_BYTES_MAX {
+            return Some(Self::Long);
+        }
+        // Nearly all segments are words of small letters: told at the cost of one look at each byte.
+        if segment.bytes().all(|byte| byte.is_ascii_lowercase()) || is_vocabulary(segment) {
+            return None;
+        }
+        let kind = FORMS.iter().find_map(|(kind, has_form)| has_form(segment).then_some(*kind))?;
+        let clear =
+            matches!(kind, Self::Int | Self::Uuid | Self::Hex | Self::Ulid | Self::Email | Self::Token);
+        match before {
+            None => clear.then_some(kind),
+            // `/api/1.0/…` is the version of the interface.
+            Some("api" | "rest") if matches!(kind, Self::Decimal | Self::Version | Self::Date) => None,
+            Some(_) => Some(kind),
+        }
+    }
+}
+
+type Form = (Kind, fn(&str) -> bool);
+
+/// The first that fits.
+const FORMS: [Form; 13] = [
+    (Kind::Int, |text| ParameterType::Int.accepts(text)),
+    (Kind::Uuid, |text| ParameterType::Uuid.accepts(text)),
+    (Kind::Hex, is_long_hex),
+    (Kind::Date, |text| ParameterType::Date.accepts(text)),
+    (Kind::Ulid, is_ulid),
+    (Kind::Email, is_email),
+    (Kind::Ipv4, |text| text.parse::<std::net::Ipv4Addr>().is_ok()),
+    (Kind::Decimal, is_decimal),
+    (Kind::Version, is_version),
+    (Kind::Path, |text| text.contains("%2F")),
+    (Kind::Locale, is_locale),
+    (Kind::Id, is_id),
+    (Kind::Token, is_token),
+];
+
+/// Words that are never values, whatever form they have: `v1`, `oauth2`, `utf-8`.
+fn is_vocabulary(text: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "2fa", "base64", "covid-19", "h264", "http2", "ipv4", "ipv6", "log4j", "md5", "mp3", "mp4", "oauth1",
+        "oauth2", "s3", "sha-256", "sha256", "utf-8", "web3",
+    ];
+    let lower = text.to_ascii_lowercase();
+    let version = lower.strip_prefix('v').is_some_and(|number| {
+        number.starts_with(|c: char| c.is_ascii_digit())
+            && number.len() <= 12
+            && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+    });
+    version || WORDS.contains(&lower.as_str())
+}
+
+/// Of one case: `AC5ef8…` is a prefix and its value.
+fn is_long_hex(text: &str) -> bool {
+    let both_cases = text.bytes().any(|byte| byte.is_ascii_uppercase())
+        && text.bytes().any(|byte| byte.is_ascii_lowercase());
+    text.len() >= 16
+        && ParameterType::Hex.accepts(text)
+        && has_digit(text)
+        && !all_digits(text)
+        && !both_cases
+}
+
+/// 26 characters of Crockford's base 32, the first at most 7; a timestamp makes it begin with digits.
+fn is_ulid(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() && !b"ILOU".contains(&byte.to_ascii_uppercase());
+    text.len() == 26
+        && matches!(text.as_bytes()[0], b'0'..=b'7')
+        && text.bytes().all(letter)
+        && !all_digits(text)
+}
+
+fn is_email(text: &str) -> bool {
+    let parts = text.split_once('@').or_else(|| text.split_once("%40"));
+    parts.is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && !domain.contains('@')
+            && domain.split('.').count() >= 2
+            && domain.split('.').all(|label| !label.is_empty() && label.bytes().all(is_label))
+    })
+}
+
+fn is_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+fn is_decimal(text: &str) -> bool {
+    let number = text.strip_prefix('-').unwrap_or(text);
+    match number.split_once('.') {
+        Some((whole, part)) => all_digits(whole) && all_digits(part),
+        None => number.len() < text.len() && all_digits(number),
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    let mut numbers = text.split('.');
+    numbers.clone().count() >= 3 && numbers.all(|number| number.len() <= 5 && all_digits(number))
+}
+
+fn is_locale(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let small = |byte: &u8| byte.is_ascii_lowercase();
+    matches!(bytes, [a, b, b'-' | b'_', c, d]
+        if small(a) && small(b) && c.is_ascii_uppercase() && d.is_ascii_uppercase())
+}
+
+fn is_id(text: &str) -> bool {
+    all_digits(text)
+        || is_braced_uuid(text)
+        || is_capitals_and_hex(text)
+        || is_words_and_number(text)
+        || is_prefixed(text)
+        || is_generated_name(text)
+}
+
+fn is_braced_uuid(text: &str) -> bool {
+    let inner = text.strip_prefix("%7B").and_then(|text| text.strip_suffix("%7D"));
+    inner.is_some_and(|inner| ParameterType::Uuid.accepts(inner))
+}
+
+/// Two capitals and 32 hexadecimal digits.
+fn is_capitals_and_hex(text: &str) -> bool {
+    text.split_at_checked(2).is_some_and(|(front, hex)| {
+        front.bytes().all(|byte| byte.is_ascii_uppercase())
+            && hex.len() == 32
+            && ParameterType::Hex.accepts(hex)
+    })
+}
+
+/// `order_123`, `PROJ-77`, `blue-shirt-4711`.
+fn is_words_and_number(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once(['-', '_']) else { return false };
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    all_digits(number) && words.split(['-', '_']).all(word)
+}
+
+/// `cus_9s6XKzkNRiz8i3`: letters, then eight or more letters and digits, not one word and its number.
+fn is_prefixed(text: &str) -> bool {
+    let Some((prefix, value)) = text.split_once(['-', '_']) else { return false };
+    let letters = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let alphanumeric = value.len() >= 8 && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    letters && alphanumeric && has_digit(value)
+}
+
+/// `name-7d4f8b5c9-x2x4z`, as orchestrators call what they start.
+fn is_generated_name(text: &str) -> bool {
+    let mut parts = text.rsplit('-');
+    let (Some(last), Some(hash), Some(_)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let random = |part: &str| {
+        has_digit(part) && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    last.len() == 5 && (8..=10).contains(&hash.len()) && random(hash) && random(last)
+}
+
+/// Both cases, and digits in two places: `getOrdersV2` and `oauth2Callback` are words.
+fn is_token(text: &str) -> bool {
+    let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    text.len() >= 8
+        && text.bytes().all(allowed)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && digit_runs(text) >= 2
+}
+
+fn digit_runs(text: &str) -> usize {
+    text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).count()
+}
+
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+fn all_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_by_their_form() {
+        for (value, kind) in [
+            ("4711", Kind::Int),
+            ("00000000000000000000001", Kind::Id),
+            ("-3", Kind::Decimal),
+            ("12.50", Kind::Decimal),
+            ("0b5af3e2-1d2c-4b6a-9f00-aabbccddeeff", Kind::Uuid),
+            ("%7B0b5af3e2-1d2c-4b6a-9f00-aabbccddeeff%7D", Kind::Id),
+            ("507f1f77bcf86cd799439011", Kind::Hex),
+            ("2026-11-20", Kind::Date),
+            ("01ARZ3NDEKTSV4RRFFQ69G5FAV", Kind::Ulid),
+            ("jo@shop.example", Kind::Email),
+            ("jo%40shop.example", Kind::Email),
+            ("10.0.0.7", Kind::Ipv4),
+            ("1.2.3", Kind::Version),
+            ("en-US", Kind::Locale),
+            ("group%2Fproject", Kind::Path),
+            ("order_123", Kind::Id),
+            ("PROJ-77", Kind::Id),
+            ("blue-shirt-4711", Kind::Id),
+            ("cus_9s6XKzkNRiz8i3", Kind::Id),
+            ("AC5ef8732a3c49700934481addd5ce1659", Kind::Id),
+            ("web-7d4f8b5c9-x2x4z", Kind::Id),
+            ("dQw4w9WgXcQ", Kind::Token),
+            ("eyJhbGciOiJIUzI1NiIs_3x", Kind::Token),
+        ] {
+            assert_eq!(Kind::of(value, Some("things")), Some(kind), "{value}");
+        }
+        assert_eq!(Kind::of(&"a".repeat(129), Some("things")), Some(Kind::Long));
+    }
+
+    #[test]
+    fn words_are_no_values() {
+        for word in [
+            "",
+            "api",
+            "v1",
+            "V2",
+            "v1.1",
+            "v2beta1",
+            "me",
+            "search",
+            "new",
+            "edit",
+            "health",
+            "login",
+            "oauth2",
+            "2fa",
+            "sha-256",
+            "utf-8",
+            "getOrdersV2",
+            "oauth2Callback",
+            "OAuth2",
+            "order-items",
+            "order_items",
+            "wp-admin",
+            "index.html",
+            "robots.txt",
+            ".well-known",
+            "de",
+            "@me",
+            "a:b",
+            "deadbeefdeadbeef",
+            "ISO-codes",
+            "3d-models",
+            "Orders",
+            "ORDERS",
+            "line-items-2x",
+        ] {
+            assert_eq!(Kind::of(word, Some("things")), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_first_segment_is_a_value_only_where_nothing_else_is_possible() {
+        for word in ["2010-04-01", "1.0", "en-US", "covid-21", "step_1"] {
+            assert_eq!(Kind::of(word, None), None, "{word}");
+        }
+        assert_eq!(Kind::of("4711", None), Some(Kind::Int));
+        assert_eq!(Kind::of("0b5af3e2-1d2c-4b6a-9f00-aabbccddeeff", None), Some(Kind::Uuid));
+    }
+
+    #[test]
+    fn the_version_of_an_interface_stays() {
+        assert_eq!(Kind::of("1.0", Some("api")), None);
+        assert_eq!(Kind::of("2010-04-01", Some("api")), None);
+        assert_eq!(Kind::of("4711", Some("api")), Some(Kind::Int));
+    }
+
+    #[test]
+    fn a_kind_is_found_by_its_name() {
+        for (kind, _) in FORMS {
+            assert_eq!(Kind::named(kind.name()), Some(kind));
+        }
+        assert_eq!(Kind::named("long"), Some(Kind::Long));
+        assert_eq!(Kind::named("word"), None);
+    }
+}
