@@ -44,7 +44,10 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let options = options(words)?;
     ensure(&[PYTHON])?;
     let build = ["build", "--package", "starve", "--package", "search", "--package", "starve-traffic"];
-    run_shown("build the proxy, the functions and the traffic (some minutes the first time)", cargo().args(build))?;
+    run_shown(
+        "build the proxy, the functions and the traffic (some minutes the first time)",
+        cargo().args(build),
+    )?;
 
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -106,7 +109,8 @@ fn prepare(folder: &Path) -> Result<()> {
 fn start_shop(folder: &Path) -> Result<(Running, String)> {
     let script = root().join("legacy-monolith").join("shop.py");
     let data = folder.join("shop");
-    let arguments = [script.as_os_str(), "--port".as_ref(), "0".as_ref(), "--data".as_ref(), data.as_os_str()];
+    let arguments =
+        [script.as_os_str(), "--port".as_ref(), "0".as_ref(), "--data".as_ref(), data.as_os_str()];
     let log = folder.join("shop.log");
     let (shop, mut output) = Running::start("the shop", PYTHON.program, &arguments, folder, &log)?;
     let address = wait_for_line(&mut output, "listening on ").context("the shop")?;
@@ -167,10 +171,10 @@ fn drive(options: &Options, folder: &Path, addresses: &Addresses, stop: &AtomicB
     let (mut line, mut flips, mut flipped, mut stopping) = (Line::new(), FLIPS.iter().peekable(), 0, false);
     for said in output.lines() {
         let said: Value = serde_json::from_str(&said?).context("the traffic's progress")?;
-        if said.get("second").is_none() {
+        if let Some(summary) = said.get("summary") {
             line.end();
-            println!("· {flipped} flips while {} calls ran", said["calls"]);
-            return Ok(said);
+            println!("· {flipped} flips while {} calls ran", summary["calls"]);
+            return Ok(summary.clone());
         }
         if stop.load(Ordering::Relaxed) && !stopping {
             stopping = true;
@@ -195,7 +199,13 @@ fn drive(options: &Options, folder: &Path, addresses: &Addresses, stop: &AtomicB
     bail!("the traffic ended without a summary; see {}", folder.join("traffic.log").display())
 }
 
-fn flip(folder: &Path, addresses: &Addresses, route: &str, stage: &str, percent: Option<&str>) -> Result<String> {
+fn flip(
+    folder: &Path,
+    addresses: &Addresses,
+    route: &str,
+    stage: &str,
+    percent: Option<&str>,
+) -> Result<String> {
     let mut words = vec!["flip", route, stage];
     if let Some(percent) = percent {
         words.extend(["--percent", percent]);

@@ -18,7 +18,11 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 impl Line {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self { terminal: std::io::stdout().is_terminal(), shown: false, last: now.checked_sub(PLAIN_EVERY).unwrap_or(now) }
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            shown: false,
+            last: now.checked_sub(PLAIN_EVERY).unwrap_or(now),
+        }
     }
 
     pub(crate) fn show(&mut self, text: &str) {

@@ -14,7 +14,7 @@ pub(crate) fn run() -> Result<()> {
     ensure(&[PYTHON, PROMETHEUS])?;
     tidy::run()?;
     run_shown("formatting", cargo().args(["fmt", "--all", "--check"]))?;
-    run_shown("build", cargo().args(["build", "--workspace", "--all-targets"]))?;
+    run_shown("build", cargo().args(["build", "--workspace", "--bins"]))?;
     run_shown("documentation examples", cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
     run_shown("the demo shop's tests", python().arg("legacy-monolith/test_shop.py"))?;
     run_shown("the sample functions against the shop", python().arg("functions/test_parity.py"))?;

@@ -29,7 +29,14 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The configuration file.
-    #[arg(short, long, global = true, env = "STARVE_CONFIG", default_value = "routes.yaml", value_name = "FILE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "STARVE_CONFIG",
+        default_value = "routes.yaml",
+        value_name = "FILE"
+    )]
     pub(crate) config: PathBuf,
     /// The admin address of a running proxy; by default the one in the configuration file.
     #[arg(long, global = true, env = "STARVE_ADMIN", value_name = "HOST:PORT")]

@@ -34,7 +34,14 @@ pub(crate) fn run(global: &Global, check: &Check) -> Result<(), Failure> {
         (Err(error), Format::Text) => Err(Failure::config(&error)),
         (Err(error), Format::Json) => {
             let errors = error.problems();
-            print_json(&Outcome { ok: false, file: name, routes: 0, functions: 0, errors: &errors, warnings: &[] })?;
+            print_json(&Outcome {
+                ok: false,
+                file: name,
+                routes: 0,
+                functions: 0,
+                errors: &errors,
+                warnings: &[],
+            })?;
             Err(Failure::config_told())
         }
     }

@@ -35,7 +35,10 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum ClientError {
     /// Nothing listens there: no proxy runs.
-    NotRunning { address: String, reason: String },
+    NotRunning {
+        address: String,
+        reason: String,
+    },
     Failed(String),
 }
 
@@ -87,8 +90,7 @@ impl Admin {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: String) -> Result<Answer, ClientError> {
-        let not_running =
-            |reason: String| ClientError::NotRunning { address: self.address.clone(), reason };
+        let not_running = |reason: String| ClientError::NotRunning { address: self.address.clone(), reason };
         let failed = |error: &dyn std::error::Error| {
             ClientError::Failed(format!("{}: {}", self.address, crate::output::chain(error)))
         };

@@ -83,7 +83,8 @@ fn text(found: &Found) -> String {
 
 fn line(difference: &Value) -> String {
     let place = difference["path"].as_str().unwrap_or("?");
-    let shown = |side: &str| difference[side].as_str().map_or_else(|| difference[side].to_string(), str::to_owned);
+    let shown =
+        |side: &str| difference[side].as_str().map_or_else(|| difference[side].to_string(), str::to_owned);
     format!("{place}: legacy {}, function {}", shown("legacy"), shown("function"))
 }
 

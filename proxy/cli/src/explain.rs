@@ -95,7 +95,9 @@ fn outcome(winner: Option<&starve_config::RoutePlan>) -> String {
             "`{function}` answers {} % of the users, upstream `{}` the others",
             route.policy.canary, route.upstream
         ),
-        Stage::Live => format!("`{function}` answers; {} % are copied back to `{}`", route.policy.mirror, route.upstream),
+        Stage::Live => {
+            format!("`{function}` answers; {} % are copied back to `{}`", route.policy.mirror, route.upstream)
+        }
         Stage::Done => format!("`{function}` answers"),
         Stage::Retired => "nobody answers: 410 Gone".to_owned(),
     };

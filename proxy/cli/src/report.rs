@@ -23,7 +23,9 @@ pub(crate) fn run(global: &Global, report: &Report) -> Result<(), Failure> {
     let path = format!("/api/report?since={since}&format={format}&width={}&colour={colour}", width());
     match Admin::of(global)?.get(&path) {
         Ok(answer) => print(&answer.ok()?),
-        Err(ClientError::NotRunning { .. }) if global.admin.is_none() => print(&from_files(global, report, colour)?),
+        Err(ClientError::NotRunning { .. }) if global.admin.is_none() => {
+            print(&from_files(global, report, colour)?)
+        }
         Err(error) => Err(error.into()),
     }
 }

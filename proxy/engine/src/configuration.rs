@@ -138,14 +138,20 @@ impl ConfigFile {
                 problems.push(Diagnostic::error(read.positions.listener(index), error.to_string()));
             }
         }
-        if problems.is_empty() { Ok(read) } else { Err(self.invalid(Diagnostics::from_list(&read.document, problems))) }
+        if problems.is_empty() {
+            Ok(read)
+        } else {
+            Err(self.invalid(Diagnostics::from_list(&read.document, problems)))
+        }
     }
 
     /// What a generation could not be built for, at the places where the file names it.
     pub(crate) fn build_errors(&self, read: &Read, errors: &[BuildError]) -> ConfigError {
         let problems = errors.iter().map(|error| match error {
             BuildError::Function { name, message } => function_problem(read, name, message.clone()),
-            BuildError::Table(message) => Diagnostic::error(read.positions.find(&["routes"]), message.clone()),
+            BuildError::Table(message) => {
+                Diagnostic::error(read.positions.find(&["routes"]), message.clone())
+            }
         });
         self.invalid(Diagnostics::from_list(&read.document, problems.collect()))
     }
@@ -157,11 +163,7 @@ impl ConfigFile {
     }
 
     fn invalid(&self, diagnostics: Diagnostics) -> ConfigError {
-        ConfigError::Invalid {
-            path: self.name(),
-            count: diagnostics.len(),
-            diagnostics,
-        }
+        ConfigError::Invalid { path: self.name(), count: diagnostics.len(), diagnostics }
     }
 
     /// Puts another text in the file's place in one step, so that a reader sees the old text or the new one.

@@ -89,7 +89,8 @@ impl Function {
             let name = plan.name.as_str();
             Arc::new(Gate::new(target, name, plan.concurrency, plan.queue, plan.timeout, stats.clone()))
         };
-        let function = |target, artefact| Self { plan: plan.clone(), target, artefact, process: None, upstream: None };
+        let function =
+            |target, artefact| Self { plan: plan.clone(), target, artefact, process: None, upstream: None };
         match &plan.host {
             FunctionHost::Wasm { file, memory_bytes, outbound } => {
                 let artefact = Artefact::of(file);

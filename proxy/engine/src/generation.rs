@@ -31,7 +31,10 @@ pub(crate) struct Generation {
 /// Something that the plan names and that cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BuildError {
-    Function { name: String, message: String },
+    Function {
+        name: String,
+        message: String,
+    },
     /// The plan's own check lets no such table through.
     Table(String),
 }

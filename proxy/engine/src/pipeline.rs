@@ -152,4 +152,3 @@ fn deliver(response: Response, mut exchange: Exchange) -> http::Response<ClientB
     exchange.head(&head);
     http::Response::from_parts(head, Observed::new(body, exchange))
 }
-

@@ -175,10 +175,10 @@ impl Proxy {
                 }
             }
             Some(route) => {
-                let known = tables.routes.get(route).ok_or_else(|| ControlError::UnknownRoute {
-                    route: route.clone(),
-                    nearest: None,
-                })?;
+                let known = tables
+                    .routes
+                    .get(route)
+                    .ok_or_else(|| ControlError::UnknownRoute { route: route.clone(), nearest: None })?;
                 known.killed.store(switch.on, Relaxed);
             }
         }

@@ -259,7 +259,11 @@ impl Notes {
 }
 
 /// Records once a second until told to stop, then once more.
-pub(crate) async fn run(mut recorder: Recorder, ledger: Arc<Ledger>, mut stop: tokio::sync::watch::Receiver<bool>) {
+pub(crate) async fn run(
+    mut recorder: Recorder,
+    ledger: Arc<Ledger>,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -124,7 +124,12 @@ impl Route {
             Err(error) => error,
         };
         let Some(request) = error.take_unsent().or(spare) else { return Err(error) };
-        tracing::warn!(route = self.id(), kind = error.kind().as_str(), error = error.chain(), "fell back to legacy");
+        tracing::warn!(
+            route = self.id(),
+            kind = error.kind().as_str(),
+            error = error.chain(),
+            "fell back to legacy"
+        );
         exchange.answered_by(Side::Legacy);
         self.legacy.call(request).await
     }

@@ -180,9 +180,8 @@ fn build(
             },
         },
     };
-    let generation = workshop
-        .build(read.plan.clone(), None)
-        .map_err(|errors| options.file.build_errors(read, &errors))?;
+    let generation =
+        workshop.build(read.plan.clone(), None).map_err(|errors| options.file.build_errors(read, &errors))?;
     let limits = read.plan.limits.clone();
     let shared = Arc::new(Shared {
         live: ArcSwap::from_pointee(generation),
@@ -329,12 +328,7 @@ fn say(
 }
 
 fn new_recorder(proxy: &Proxy) -> Recorder {
-    Recorder::new(
-        proxy.registry.clone(),
-        proxy.shared.clone(),
-        proxy.notes.clone(),
-        proxy.discovered.clone(),
-    )
+    Recorder::new(proxy.registry.clone(), proxy.shared.clone(), proxy.notes.clone(), proxy.discovered.clone())
 }
 
 async fn serve_admin(

@@ -93,7 +93,11 @@ async fn look_at_processes(proxy: &Proxy) {
             Ok(true) => tracing::info!(function = name, "program replaced"),
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(function = name, error = error.chain(), "the new program does not start, the old one goes on");
+                tracing::error!(
+                    function = name,
+                    error = error.chain(),
+                    "the new program does not start, the old one goes on"
+                );
             }
         }
     }

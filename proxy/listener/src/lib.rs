@@ -11,7 +11,7 @@ mod connection;
 mod tls;
 
 pub use accept::{Counters, Drain, Settings, accept};
-pub use bind::{BindError, bind};
 pub use activity::InFlight;
+pub use bind::{BindError, bind};
 pub use connection::{Answer, Handler, Peer};
 pub use tls::{Tls, TlsError};

@@ -88,10 +88,13 @@ fn load_one(
     }
     let bad_key = |reason: String| TlsError::Key { path: key.to_owned(), reason };
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad_key(error.to_string()))?;
-    let signer = provider.key_provider.load_private_key(secret).map_err(|error| bad_key(error.to_string()))?;
+    let signer =
+        provider.key_provider.load_private_key(secret).map_err(|error| bad_key(error.to_string()))?;
     let pair = CertifiedKey::new(chain, signer);
     match pair.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(Arc::new(pair)),
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(Arc::new(pair))
+        }
         Err(_) => Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() }),
     }
 }

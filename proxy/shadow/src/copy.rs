@@ -107,10 +107,16 @@ impl Copying {
 
     /// Watches the answer's body. `body_max`: how much of it is kept for the comparison.
     pub fn response_recorder(&self, status: u16, headers: &HeaderMap, body_max: usize) -> ResponseRecorder {
-        let headers =
-            headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect();
         let answer = Answer { status, headers, body: starve_compare::Body::default() };
-        ResponseRecorder { copying: self.clone(), answer: Some(answer), capture: Some(Capture::new(body_max)) }
+        ResponseRecorder {
+            copying: self.clone(),
+            answer: Some(answer),
+            capture: Some(Capture::new(body_max)),
+        }
     }
 
     /// Gives the copy up.

@@ -83,7 +83,12 @@ pub(crate) struct Job {
 impl Shadow {
     /// Starts the sending of copies on `runtime`; it ends when the last clone is dropped. `key` keeps the
     /// values behind the hashes in differences secret.
-    pub fn start(limits: Limits, key: HashKey, sink: Arc<dyn Sink>, runtime: &tokio::runtime::Handle) -> Self {
+    pub fn start(
+        limits: Limits,
+        key: HashKey,
+        sink: Arc<dyn Sink>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Self {
         let (queue, jobs) = mpsc::channel(limits.queue.max(1));
         runtime.spawn(send_all(jobs, limits, key, sink));
         let budget = Arc::new(Budget { used: AtomicUsize::new(0), max: limits.memory_bytes });
@@ -195,14 +200,18 @@ async fn exchange(target: &dyn Target, request: Request, body_max: usize) -> Res
     let (head, mut body) = Response::into_parts(target.call(request).await?);
     let mut capture = Capture::new(body_max);
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| Error::new(ErrorKind::Incomplete, "the copy's answer broke off").with_source(error))?;
+        let frame = frame.map_err(|error| {
+            Error::new(ErrorKind::Incomplete, "the copy's answer broke off").with_source(error)
+        })?;
         if let Some(data) = frame.data_ref() {
             capture.push(data);
         }
     }
-    let headers =
-        head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
     Ok(Answer { status: head.status.as_u16(), headers, body: capture.finish() })
 }
 

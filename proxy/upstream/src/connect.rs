@@ -20,7 +20,8 @@ pub(crate) async fn connect(server: &ServerPlan, timeouts: UpstreamTimeouts) -> 
     match tokio::time::timeout(timeouts.connect, open(server)).await {
         Ok(Ok(sender)) => Ok(sender),
         Ok(Err(error)) => {
-            Err(Error::new(ErrorKind::Connect, format!("connect to {}", authority(server))).with_source(error))
+            Err(Error::new(ErrorKind::Connect, format!("connect to {}", authority(server)))
+                .with_source(error))
         }
         Err(_elapsed) => {
             Err(Error::new(ErrorKind::ConnectTimeout, format!("connect to {}", authority(server))))

@@ -127,7 +127,8 @@ impl Prometheus {
     async fn start(folder: &Path, admin: &str) -> Self {
         let example = fs::read_to_string(root().join("dashboards/prometheus.yml")).unwrap();
         assert!(example.contains("127.0.0.1:9900") && example.contains("scrape_interval: 5s"));
-        let config = example.replace("127.0.0.1:9900", admin).replace("scrape_interval: 5s", "scrape_interval: 1s");
+        let config =
+            example.replace("127.0.0.1:9900", admin).replace("scrape_interval: 5s", "scrape_interval: 1s");
         fs::write(folder.join("prometheus.yml"), config).unwrap();
         let mut process = Command::new("prometheus")
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=prometheus"])

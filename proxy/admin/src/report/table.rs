@@ -13,6 +13,8 @@ const WIDTH_MAX: usize = 200;
 const WIDE: usize = 110;
 const GAP: &str = "  ";
 const DISCOVERED_SHOWN: usize = 20;
+/// So many other routes with the same next step are not listed one by one.
+const SHARED_FROM: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub struct TableStyle {
@@ -157,7 +159,7 @@ impl Page {
             return;
         }
         self.title("Next steps");
-        self.list(report.routes.iter().map(|row| (row.match_text.as_str(), row.next_step.clone())).collect());
+        self.list(next_steps(&report.routes));
     }
 
     fn title(&mut self, text: &str) {
@@ -331,4 +333,22 @@ fn broken(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Each step with its route; a step that many routes share is told once, where the first of them stands.
+fn next_steps(routes: &[RouteReport]) -> Vec<(&str, String)> {
+    let shared = |step: &str| routes.iter().filter(|row| row.next_step == step).count();
+    let mut told: Vec<&str> = Vec::new();
+    let mut rows = Vec::new();
+    for row in routes {
+        let step = row.next_step.as_str();
+        let others = shared(step) - 1;
+        if others < SHARED_FROM {
+            rows.push((row.match_text.as_str(), row.next_step.clone()));
+        } else if !told.contains(&step) {
+            told.push(step);
+            rows.push((row.match_text.as_str(), format!("and {others} others: {step}")));
+        }
+    }
+    rows
 }
