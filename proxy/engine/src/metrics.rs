@@ -148,6 +148,10 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     ] {
         out.add(&catalogue::LIMIT_HITS, &[limit], hits.load(Relaxed));
     }
+    for (reason, count) in [("bad_line_end", &counters.bad_line_ends), ("bad_framing", &counters.bad_framing)]
+    {
+        out.add(&catalogue::REFUSED, &[reason], count.load(Relaxed));
+    }
     for (reason, count) in proxy.shared.refusals.counts() {
         out.add(&catalogue::REFUSED, &[reason], count);
         let limit = match reason {

@@ -24,8 +24,8 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// the target's form was. The request target itself is left to the path normaliser.
 ///
 /// # Errors
-/// [`ErrorKind::BadRequest`] for a missing, repeated, conflicting or malformed host, a `Transfer-Encoding`
-/// beside a `Content-Length`, or differing lengths; [`ErrorKind::MethodUnsupported`] for CONNECT;
+/// [`ErrorKind::BadRequest`] for a missing, repeated, conflicting or malformed host, and for framing that
+/// could be read in two ways; [`ErrorKind::MethodUnsupported`] for CONNECT;
 /// [`ErrorKind::ExpectationFailed`] for an unknown expectation (RFC 9110 §10.1.1).
 pub fn check_request(head: &mut request::Parts) -> Result<(), Error> {
     if head.method == Method::CONNECT {
@@ -41,6 +41,12 @@ fn refused(reason: &'static str) -> Error {
 }
 
 fn check_framing(head: &request::Parts) -> Result<(), Error> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Err(refused("a Transfer-Encoding other than chunked"));
+    }
     let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return Ok(()) };
     if lengths.next().is_some() {
@@ -251,6 +257,7 @@ mod tests {
                     .header("content-length", "1")
                     .header("transfer-encoding", "chunked"),
             ),
+            ("an unknown coding", get().header("host", "a").header("transfer-encoding", "gzip, chunked")),
             ("an unknown expectation", get().header("host", "a").header("expect", "tea")),
             ("CONNECT", Request::builder().method("CONNECT").uri("a:443").header("host", "a")),
         ] {

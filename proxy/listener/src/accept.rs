@@ -32,6 +32,10 @@ pub struct Counters {
     pub full: AtomicU64,
     /// Connections cut because a head did not come in time.
     pub slow_heads: AtomicU64,
+    /// Requests refused because of a bare line feed or carriage return.
+    pub bad_line_ends: AtomicU64,
+    /// Requests refused because of `Content-Length` or `Transfer-Encoding`.
+    pub bad_framing: AtomicU64,
     /// Accepting paused because the machine had run out of something, as file descriptors.
     pub pauses: AtomicU64,
 }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::accept::Counters;
+use crate::guard::{Fault, Guard};
+
 /// Shared between a connection's input and its requests; all on one thread, so the atomics cost nothing.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -99,11 +102,28 @@ impl Drop for InFlight {
     }
 }
 
-/// A client's stream that notes when bytes come.
+/// A client's stream that notes when bytes come, and refuses ambiguous heads.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
-    pub(crate) stream: S,
-    pub(crate) activity: Arc<Activity>,
+    stream: S,
+    activity: Arc<Activity>,
+    guard: Guard,
+    counters: Arc<Counters>,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, counters: Arc<Counters>) -> Self {
+        Self { stream, activity, guard: Guard::new(), counters }
+    }
+
+    fn look_at(&mut self, data: &mut [u8]) {
+        self.activity.bytes_came();
+        match self.guard.inspect(data) {
+            None => {}
+            Some(Fault::LineEnd) => drop(self.counters.bad_line_ends.fetch_add(1, Relaxed)),
+            Some(Fault::Framing) => drop(self.counters.bad_framing.fetch_add(1, Relaxed)),
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -114,8 +134,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.bytes_came();
+        if let Some(new @ [_, ..]) = buffer.filled_mut().get_mut(before..) {
+            self.look_at(new);
         }
         result
     }

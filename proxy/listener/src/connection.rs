@@ -41,7 +41,7 @@ where
 {
     let activity = Activity::new();
     let patience = Patience { head: settings.head_timeout, idle: settings.idle_timeout };
-    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    let io = TokioIo::new(Watched::new(stream, activity.clone(), settings.counters.clone()));
     let service = Service { handler, peer, activity: activity.clone() };
     let builder = builder(&settings);
     let mut connection = pin!(builder.serve_connection(io, service));

@@ -8,6 +8,7 @@ mod accept;
 mod activity;
 mod bind;
 mod connection;
+mod guard;
 mod tls;
 
 pub use accept::{Counters, Drain, Settings, accept};
