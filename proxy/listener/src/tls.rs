@@ -114,6 +114,6 @@ impl ResolvesServerCert for Certificates {
 }
 
 fn is_for(pair: &CertifiedKey, name: &ServerName<'_>) -> bool {
-    let parsed = pair.end_entity_cert().and_then(|leaf| rustls::server::ParsedCertificate::try_from(leaf));
+    let parsed = pair.end_entity_cert().and_then(rustls::server::ParsedCertificate::try_from);
     parsed.is_ok_and(|leaf| rustls::client::verify_server_name(&leaf, name).is_ok())
 }

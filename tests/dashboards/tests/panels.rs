@@ -1,5 +1,6 @@
 //! Starts the shop, the proxy and a Prometheus, drives traffic, and requires data from every query of the
 //! Grafana board; and holds every metric that the dashboards name against the catalogue.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what is wrong by failing")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ async fn every_panel_shows_data_of_a_real_run() {
 
     let mut options = Options::new(format!("http://{}", proxy.listen).parse().unwrap());
     options.duration = PATIENCE;
-    let traffic = starve_traffic::start(options).unwrap();
+    let traffic = starve_traffic::start(options);
     let mut missing = queries();
     let deadline = Instant::now() + PATIENCE;
     while !missing.is_empty() && Instant::now() < deadline {
