@@ -8,18 +8,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 /// What a product shows, in this order; `weight_g` and `vat_class` are for the shop alone.
-const SHOWN: [&str; 10] = [
-    "id",
-    "slug",
-    "name",
-    "description",
-    "category",
-    "price_cents",
-    "currency",
-    "tags",
-    "stock",
-    "rating",
-];
+const SHOWN: [&str; 10] =
+    ["id", "slug", "name", "description", "category", "price_cents", "currency", "tags", "stock", "rating"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=catalogue.json");
