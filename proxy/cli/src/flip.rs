@@ -25,7 +25,16 @@ pub(crate) fn run(global: &Global, flip: &Flip) -> Result<(), Failure> {
     })?;
     let path = file.path().display().to_string();
     file.replace(&edited).map_err(|error| Failure::new(format!("cannot write {path}: {error}")))?;
-    let proxy = tell(global)?;
+    let proxy = match tell(global) {
+        Ok(proxy) => proxy,
+        Err(refused) => {
+            let restored = file.replace(&before);
+            return Err(match restored {
+                Ok(()) => refused.with(&format!("{path} has its old text back")),
+                Err(error) => refused.with(&format!("and {path} could not be put back: {error}")),
+            });
+        }
+    };
     match flip.format {
         Format::Json => {
             print_json(&Outcome { route: &flip.route, stage: flip.stage.as_str(), file: path, proxy })

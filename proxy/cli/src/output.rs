@@ -23,6 +23,12 @@ impl Failure {
         Self { text: format!("error: {text}\n"), code: FAILED }
     }
 
+    /// The same with another line.
+    pub(crate) fn with(mut self, line: &str) -> Self {
+        self.text = format!("{}\n{line}\n", self.text.trim_end());
+        self
+    }
+
     pub(crate) fn config(error: &ConfigError) -> Self {
         Self { text: error.text(is_colour(&io::stderr())), code: CONFIG }
     }

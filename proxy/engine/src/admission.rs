@@ -33,6 +33,10 @@ impl Admission {
         Some(Place { admission: self.clone(), worker })
     }
 
+    pub(crate) fn in_flight_of(&self, worker: usize) -> usize {
+        self.workers[worker].load(Relaxed)
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.workers.iter().map(|worker| worker.load(Relaxed)).sum()
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use starve_config::{
@@ -110,8 +110,14 @@ impl ConfigFile {
     /// # Errors
     /// The file cannot be read, or everything that is wrong with its text.
     pub fn read(&self) -> Result<Read, ConfigError> {
+        self.read_seen(&Mutex::default())
+    }
+
+    /// The same, and notes the hash of the text, good or bad.
+    pub(crate) fn read_seen(&self, seen: &Mutex<[u8; 32]>) -> Result<Read, ConfigError> {
         let text = self.text()?;
         let hash = Sha256::digest(text.as_bytes()).into();
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = hash;
         let document = Document::new(self.name(), text);
         match load(&document, &self.base()) {
             Ok(Loaded { plan, positions, warnings }) => {

@@ -114,3 +114,10 @@ impl Observer for Exchange {
         call.finish(end != End::Failed);
     }
 }
+
+impl Drop for Exchange {
+    /// The client left before there was an answer.
+    fn drop(&mut self) {
+        self.end(End::Dropped);
+    }
+}

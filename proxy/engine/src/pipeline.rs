@@ -33,6 +33,11 @@ impl Pipeline {
     pub(crate) fn new(shared: Arc<Shared>, worker: usize) -> Self {
         Self { shared, worker }
     }
+
+    /// This worker's requests whose answers have not ended.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.shared.admission.in_flight_of(self.worker)
+    }
 }
 
 impl Handler for Pipeline {

@@ -102,8 +102,7 @@ impl Proxy {
 
     /// Blocks: reads files, may compile.
     fn take_file(&self, why: &'static str) -> Result<Change, ConfigError> {
-        let read = self.file.read()?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = read.hash;
+        let read = self.file.read_seen(&self.seen)?;
         let before = self.shared.live.load_full();
         let outdated = before.functions.values().any(|function| function.is_outdated());
         if read.plan == before.plan && !outdated {

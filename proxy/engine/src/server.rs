@@ -107,8 +107,7 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
 
     proxy.ready.store(false, Relaxed);
     let _all_gone = begin_drain.send(true);
-    threads.join();
-    let cut = proxy.shared.admission.in_flight();
+    let cut = threads.join();
     if cut > 0 {
         tracing::warn!(requests = cut, "the drain's deadline cut requests off");
     }
@@ -228,16 +227,19 @@ fn hash_key() -> HashKey {
 
 struct Workers {
     addresses: Vec<(SocketAddr, bool)>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<usize>>,
 }
 
 impl Workers {
-    fn join(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
+    /// Waits for all workers; how many requests the drain's deadline cut off.
+    fn join(self) -> usize {
+        let join = |thread: JoinHandle<usize>| {
+            thread.join().unwrap_or_else(|_| {
                 tracing::error!("a worker broke off");
-            }
-        }
+                0
+            })
+        };
+        self.threads.into_iter().map(join).sum()
     }
 }
 
@@ -274,7 +276,7 @@ fn start_workers(
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let thread = std::thread::Builder::new().name(format!("starve-worker-{index}")).spawn(move || {
             enter_worker(index);
-            runtime.block_on(work(share, &pipeline, &settings, drain, deadline));
+            runtime.block_on(work(share, &pipeline, &settings, drain, deadline))
         });
         threads.push(thread.map_err(StartError::Thread)?);
     }
@@ -282,14 +284,14 @@ fn start_workers(
 }
 
 /// One worker: accepts on all listeners until the drain begins, and returns when the last connection has
-/// ended or the deadline has passed.
+/// ended or the deadline has passed; then with the number of requests that are cut off.
 async fn work(
     share: Vec<(TcpListener, Option<Tls>)>,
     pipeline: &Pipeline,
     settings: &Arc<Settings>,
     mut drain: Drain,
     deadline: Duration,
-) {
+) -> usize {
     let mut loops = tokio::task::JoinSet::new();
     for (listener, tls) in share {
         match tokio::net::TcpListener::from_std(listener) {
@@ -305,8 +307,8 @@ async fn work(
         tokio::time::sleep(deadline).await;
     };
     tokio::select! {
-        () = ended => {}
-        () = too_late => {}
+        () = ended => 0,
+        () = too_late => pipeline.in_flight(),
     }
 }
 

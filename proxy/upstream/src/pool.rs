@@ -35,12 +35,18 @@ impl Pool {
         &self.shards[worker_index().min(self.shards.len() - 1)]
     }
 
-    /// A connection that is ready for the next request.
+    /// A connection that is ready for the next request. One that is still busy with the end of the last
+    /// exchange stays for later; one that is closed or too old goes.
     pub(crate) fn take(&self) -> Option<Sender> {
         let mut idle = self.shard().lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { sender, since }) = idle.pop() {
-            if sender.is_ready() && since.elapsed() < self.idle_max {
-                return Some(sender);
+        let mut at = idle.len();
+        while at > 0 {
+            at -= 1;
+            let Idle { sender, since } = &idle[at];
+            if sender.is_closed() || since.elapsed() >= self.idle_max {
+                idle.remove(at);
+            } else if sender.is_ready() {
+                return Some(idle.remove(at).sender);
             }
         }
         None
