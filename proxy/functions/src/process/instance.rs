@@ -64,11 +64,14 @@ impl Process {
         let deadline = Instant::now() + options.start_timeout;
         let mut tries = 1;
         loop {
-            let port = Port::choose().map_err(StartError::Port)?;
+            let port = if tries == 1 { Port::reserve() } else { Port::unreserved() };
+            let port = port.map_err(StartError::Port)?;
             let output = Output::new(options.name.clone(), id, Arc::clone(stats));
             let mut process = Self::spawn(options, &port, output, runtime)?;
             match process.ready(deadline).await {
                 Readiness::Ready => return Ok(process),
+                // It may be a server that cannot share a port with its reservation.
+                Readiness::Exited(_) if port.is_reserved() => tries += 1,
                 Readiness::Exited(_) if tries < PORT_TRIES && port.is_taken() => tries += 1,
                 Readiness::Exited(status) => return Err(process.exited(options, &status).await),
                 Readiness::TimedOut => {
