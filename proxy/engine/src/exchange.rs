@@ -22,7 +22,14 @@ pub(crate) struct Exchange {
     side: Option<Side>,
     unmatched: Option<Box<Unmatched>>,
     cookie: Option<HeaderValue>,
-    _held: (InFlight, Option<Place>),
+    held: Option<Held>,
+}
+
+/// What a request occupies until its answer has ended.
+#[derive(Debug)]
+pub(crate) struct Held {
+    in_flight: InFlight,
+    _place: Option<Place>,
 }
 
 /// What discovery wants to know of a call that no route matched.
@@ -55,12 +62,24 @@ impl Exchange {
             })
         });
         let call = Some(route.stats().begin(request.method().as_str()));
-        Self { call, side: None, unmatched, cookie: None, _held: (in_flight, Some(place)) }
+        Self {
+            call,
+            side: None,
+            unmatched,
+            cookie: None,
+            held: Some(Held { in_flight, _place: Some(place) }),
+        }
     }
 
     /// A request that got no route.
     pub(crate) fn refused(in_flight: InFlight) -> Self {
-        Self { call: None, side: None, unmatched: None, cookie: None, _held: (in_flight, None) }
+        Self {
+            call: None,
+            side: None,
+            unmatched: None,
+            cookie: None,
+            held: Some(Held { in_flight, _place: None }),
+        }
     }
 
     pub(crate) fn answered_by(&mut self, side: Side) {
@@ -81,6 +100,13 @@ impl Exchange {
 
     pub(crate) fn take_cookie(&mut self) -> Option<HeaderValue> {
         self.cookie.take()
+    }
+
+    /// The answer switches protocols; what the request occupies goes over to the tunnel.
+    pub(crate) fn leave_http(&mut self) -> Option<Held> {
+        let held = self.held.take()?;
+        held.in_flight.leaves_http();
+        Some(held)
     }
 
     pub(crate) fn head(&mut self, head: &response::Parts) {

@@ -19,6 +19,7 @@ mod registry;
 mod route;
 mod server;
 mod shared;
+mod tunnel;
 mod watch;
 
 pub use configuration::{ConfigError, ConfigFile, Read};

@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::route::{Route, View};
 use crate::shared::Shared;
+use crate::tunnel::{self, Switch};
 
 /// The body that a client gets: watched, so that the call is counted when it ends.
 pub(crate) type ClientBody = Observed<Exchange>;
@@ -56,8 +57,8 @@ async fn answer(
     peer: Peer,
     in_flight: InFlight,
 ) -> http::Response<ClientBody> {
-    let request = match clean(shared, request, peer) {
-        Ok(request) => request,
+    let (request, switch) = match clean(shared, request, peer) {
+        Ok(cleaned) => cleaned,
         Err(refusal) => return refuse(shared, &refusal, in_flight),
     };
     let Some(place) = shared.admission.enter(worker) else {
@@ -65,18 +66,24 @@ async fn answer(
     };
     let route = find(shared, &request);
     let mut exchange = Exchange::begin(&route, &request, (in_flight, place), shared, worker);
-    let response = match route.answer(shared, request, &mut exchange, peer).await {
-        Ok(response) => response,
+    let answered = route.answer(shared, request, &mut exchange, peer).await;
+    match answered.and_then(|response| tunnel::split(response, switch)) {
+        Ok((response, None)) => deliver(response, exchange),
+        Ok((response, Some(tunnel))) => tunnel.open(deliver(response, exchange)),
         Err(error) => {
             log(&route, &exchange, &error);
-            rescue(&error)
+            deliver(rescue(&error), exchange)
         }
-    };
-    deliver(response, exchange)
+    }
 }
 
-/// Refuses what is ambiguous, brings the rest into one shape, and prepares its head for the way on.
-fn clean(shared: &Shared, request: HttpRequest<Incoming>, peer: Peer) -> Result<Request, Refusal> {
+/// Refuses what is ambiguous, brings the rest into one shape, and prepares its head for the way on. A request
+/// to switch protocols comes with the client's end of the tunnel that may follow.
+fn clean(
+    shared: &Shared,
+    request: HttpRequest<Incoming>,
+    peer: Peer,
+) -> Result<(Request, Option<Switch>), Refusal> {
     let (mut head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > shared.limits.uri_bytes {
@@ -87,8 +94,12 @@ fn clean(shared: &Shared, request: HttpRequest<Incoming>, peer: Peer) -> Result<
     let body = limit(Body::from(body), shared.limits.body_bytes)?;
     let version = head.version;
     let origin = hygiene::Origin { client: peer.address.ip(), tls: peer.tls };
+    let switch = Switch::asked_for(&mut head);
     hygiene::prepare_request(&mut head.headers, version, origin);
-    Ok(Request::from_parts(head, body))
+    if let Some(switch) = &switch {
+        hygiene::set_upgrade(&mut head.headers, switch.protocol.clone());
+    }
+    Ok((Request::from_parts(head, body), switch))
 }
 
 /// One spelling of the path decides what is matched, counted and forwarded.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, UPGRADE};
 use http_body::Body as _;
 use starve_config::RoutePlan;
 use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, Target, duplicate};
@@ -68,6 +68,8 @@ impl Route {
             Decision::Answer { by, copy_to } => (by, copy_to),
         };
         exchange.answered_by(by);
+        // A request to switch protocols has no answer to compare.
+        let copy_to = copy_to.filter(|_| !request.headers().contains_key(UPGRADE));
         let Some(side) = copy_to else { return self.ask(by, request, exchange).await };
         let Some(copying) = shared.shadow.begin(&self.shadow, side, self.target(side)?, &request) else {
             return self.ask(by, request, exchange).await;

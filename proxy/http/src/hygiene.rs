@@ -150,6 +150,20 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// The protocol that a message asks or agrees to switch to (RFC 9110 §7.8): `Upgrade`, named by `Connection`.
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let names =
+        headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_named = { names }.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    headers.get(UPGRADE).filter(|_| is_named).cloned()
+}
+
+/// Says it again to the next hop, after the fields of the last one were taken out.
+pub fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
 /// Where a request came from, as the server behind is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {

@@ -35,6 +35,11 @@ impl<O: Observer> Observed<O> {
         Self { body, observer: Some(observer) }
     }
 
+    /// The observer, until it has been told of the end.
+    pub fn observer_mut(&mut self) -> Option<&mut O> {
+        self.observer.as_mut()
+    }
+
     fn finish(&mut self, end: End) {
         if let Some(mut observer) = self.observer.take() {
             observer.end(end);

@@ -72,10 +72,6 @@ pub async fn accept<H: Handler>(
 ) {
     let mut connections = JoinSet::new();
     loop {
-        let place = tokio::select! {
-            () = drain.begun() => break,
-            place = place(&settings) => place,
-        };
         let accepted = tokio::select! {
             () = drain.begun() => break,
             accepted = listener.accept() => accepted,
@@ -93,6 +89,11 @@ pub async fn accept<H: Handler>(
             }
         };
         while connections.try_join_next().is_some() {}
+        // Taken after accepting: a worker that waits for a client must not hold what another one needs.
+        let place = tokio::select! {
+            () = drain.begun() => break,
+            place = place(&settings) => place,
+        };
         let peer = Peer { address, tls: tls.is_some() };
         let (tls, handler, settings, drain) = (tls.clone(), handler.clone(), settings.clone(), drain.clone());
         // Ends with the connection, at the latest when the set is dropped at the drain's deadline.

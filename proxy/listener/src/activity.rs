@@ -25,6 +25,8 @@ pub(crate) struct Activity {
     head_since_ms: AtomicU64,
     /// HTTP/2: bytes that come between requests are frames of the connection, not a head.
     multiplexed: AtomicBool,
+    /// The connection has left HTTP: what comes is another protocol's.
+    tunnelled: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,7 @@ impl Activity {
             // A connection opens with the wait for its first head.
             head_since_ms: AtomicU64::new(1),
             multiplexed: AtomicBool::new(false),
+            tunnelled: AtomicBool::new(false),
         })
     }
 
@@ -94,6 +97,13 @@ impl Activity {
 #[derive(Debug)]
 pub struct InFlight(Arc<Activity>);
 
+impl InFlight {
+    /// The answer switches protocols: from here on the client's bytes are not HTTP.
+    pub fn leaves_http(&self) {
+        self.0.tunnelled.store(true, Relaxed);
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Relaxed) == 1 {
@@ -117,6 +127,9 @@ impl<S> Watched<S> {
     }
 
     fn look_at(&mut self, data: &mut [u8]) {
+        if self.activity.tunnelled.load(Relaxed) {
+            return;
+        }
         self.activity.bytes_came();
         match self.guard.inspect(data) {
             None => {}

@@ -44,7 +44,7 @@ where
     let io = TokioIo::new(Watched::new(stream, activity.clone(), settings.counters.clone()));
     let service = Service { handler, peer, activity: activity.clone() };
     let builder = builder(&settings);
-    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let mut closing = drain.has_begun();
     if closing {
         connection.as_mut().graceful_shutdown();

@@ -3,7 +3,8 @@
 //! The HTTP library repairs some ambiguous heads in silence: it drops a `Content-Length` beside a
 //! `Transfer-Encoding`, and takes a bare line feed for a line's end. A proxy in front of another parser must
 //! refuse them (RFC 9112 §2.2, §6.1, §11.2). The offending line's end is replaced by a NUL, which the library
-//! refuses in any head: the client gets a 400, in its place among pipelined answers.
+//! refuses in any head, and everything behind it by line feeds, so that the head has an end and nothing else on
+//! this connection is read as a request: the client gets a 400, in its place among pipelined answers.
 //!
 //! Invariant: whatever this lets through is framed in exactly one way, and it sees the same requests however
 //! the bytes are cut into reads.
@@ -46,8 +47,9 @@ enum State {
         rest: u64,
     },
     Trailers,
-    /// Another protocol, or a request that is refused already.
+    /// Another protocol, or a chunk that the library refuses.
     Off,
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +75,10 @@ impl Guard {
         while at < data.len() {
             match self.state {
                 State::Off => return None,
+                State::Refused => {
+                    data[at..].fill(b'\n');
+                    return None;
+                }
                 State::Body { rest } => at += self.skip(rest, data.len() - at, |rest| State::Body { rest }),
                 State::ChunkData { rest } => {
                     at += self.skip(rest, data.len() - at, |rest| State::ChunkData { rest });
@@ -85,7 +91,8 @@ impl Guard {
                     let end = at + length;
                     if let Err(fault) = self.line(&data[at..end]) {
                         data[end] = 0;
-                        self.state = State::Off;
+                        data[end + 1..].fill(b'\n');
+                        self.state = State::Refused;
                         return Some(fault);
                     }
                     at = end + 1;
@@ -150,7 +157,7 @@ impl Guard {
             State::Fields => return self.field(line, is_whole),
             State::ChunkSize => self.chunk_size(line),
             State::Trailers if line.is_empty() => self.state = State::RequestLine,
-            State::Trailers | State::Body { .. } | State::ChunkData { .. } | State::Off => {}
+            State::Trailers | State::Body { .. } | State::ChunkData { .. } | State::Off | State::Refused => {}
         }
         Ok(())
     }
@@ -265,6 +272,17 @@ mod tests {
         let mut data = b"GET / HTTP/1.1\r\nA: b\nHost: a\r\n\r\n".to_vec();
         Guard::new().inspect(&mut data);
         assert!(data.starts_with(b"GET / HTTP/1.1\r\nA: b\0"));
+    }
+
+    #[test]
+    fn a_head_that_is_refused_by_its_last_field_still_ends() {
+        let mut guard = Guard::new();
+        let mut data = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n".to_vec();
+        guard.inspect(&mut data);
+        assert!(data.ends_with(b"Content-Length: 1\r\0\n\n"));
+        let mut later = b"GET /".to_vec();
+        assert_eq!(guard.inspect(&mut later), None);
+        assert_eq!(later, b"\n\n\n\n\n", "nothing behind it is a request");
     }
 
     #[test]

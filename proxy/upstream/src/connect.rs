@@ -62,7 +62,7 @@ where
     // Ends with the connection: when the server closes it, or when the sender is dropped. What goes wrong
     // on it surfaces at the request in flight.
     tokio::spawn(async move {
-        let _outcome = connection.await;
+        let _outcome = connection.with_upgrades().await;
     });
     Ok(sender)
 }

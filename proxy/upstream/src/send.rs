@@ -1,5 +1,6 @@
 //! One exchange with one server, and when it may be tried again.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -84,12 +85,26 @@ fn broken(server: &Server, error: hyper::Error) -> Error {
     // A body that fails on our side of the connection is the client's: hyper reports it as "user".
     let kind = if error.is_parse() {
         ErrorKind::Protocol
+    } else if is_over_limit(&error) {
+        ErrorKind::BodyTooLarge
     } else if error.is_user() || error.is_body_write_aborted() {
         ErrorKind::ClientGone
     } else {
         ErrorKind::Incomplete
     };
     Error::new(kind, format!("exchange with {}", server.authority)).with_source(error)
+}
+
+/// Whether the request's body turned out to be longer than the proxy lets through.
+fn is_over_limit(error: &hyper::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn incomplete(server: &Server) -> Error {

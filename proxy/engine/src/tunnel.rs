@@ -1,0 +1,82 @@
+//! Protocol switches (RFC 9110 §7.8), as WebSocket's: when the side agrees with 101, the two connections are
+//! joined and bytes go both ways until both ends have closed.
+
+use http::header::HeaderValue;
+use http::{StatusCode, Version, request};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use starve_http::{Error, ErrorKind, Response, hygiene};
+
+use crate::pipeline::ClientBody;
+
+/// A client's request to switch, and its end of the connection should the side agree.
+#[derive(Debug)]
+pub(crate) struct Switch {
+    pub(crate) protocol: HeaderValue,
+    client: OnUpgrade,
+}
+
+impl Switch {
+    /// HTTP/1.1 only: HTTP/2 has no `Upgrade` (RFC 9113 §8.6), and h2c by upgrade is obsolete (§3.1).
+    pub(crate) fn asked_for(head: &mut request::Parts) -> Option<Self> {
+        if head.version != Version::HTTP_11 {
+            return None;
+        }
+        let protocol = hygiene::upgrade(&head.headers)?;
+        if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
+            return None;
+        }
+        let client = head.extensions.remove::<OnUpgrade>()?;
+        Some(Self { protocol, client })
+    }
+}
+
+/// The two ends that are to be joined when the client has got its 101.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    protocol: HeaderValue,
+    client: OnUpgrade,
+    server: OnUpgrade,
+}
+
+/// Takes the server's end out of a 101; every other answer passes.
+///
+/// # Errors
+/// The side switches protocols though nobody asked for it.
+pub(crate) fn split(
+    mut response: Response,
+    switch: Option<Switch>,
+) -> Result<(Response, Option<Tunnel>), Error> {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok((response, None));
+    }
+    let wrong = |context| Error::new(ErrorKind::Protocol, context);
+    let Switch { client, .. } = switch.ok_or_else(|| wrong("101 without a request to switch"))?;
+    let protocol = hygiene::upgrade(response.headers()).ok_or_else(|| wrong("101 without Upgrade"))?;
+    let server = response.extensions_mut().remove::<OnUpgrade>();
+    let server = server.ok_or_else(|| wrong("101 on a connection that cannot switch"))?;
+    Ok((response, Some(Tunnel { protocol, client, server })))
+}
+
+impl Tunnel {
+    /// Sends the 101 on its way and joins the ends behind it. The tunnel counts as a request in flight.
+    pub(crate) fn open(self, mut response: http::Response<ClientBody>) -> http::Response<ClientBody> {
+        let Self { protocol, client, server } = self;
+        hygiene::set_upgrade(response.headers_mut(), protocol);
+        let held = response.body_mut().observer_mut().and_then(|exchange| exchange.leave_http());
+        // Ends when both sides have closed or either breaks off, at the latest with the worker.
+        tokio::spawn(async move {
+            if let (Ok(client), Ok(server)) = (client.await, server.await) {
+                join(client, server).await;
+            }
+            drop(held);
+        });
+        response
+    }
+}
+
+async fn join(client: Upgraded, server: Upgraded) {
+    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+    // A tunnel that breaks off is broken at both ends; there is nobody to tell.
+    let _bytes = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+}

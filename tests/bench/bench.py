@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""What a request costs, beside nginx, HAProxy and Envoy in the same run.
+
+Load generator and backend run on CPU 0, the proxy with one worker on CPU 1; rounds are interleaved (A B C A B C), and the
+figure is the CPU time of the proxy's processes divided by requests (or by GiB), as a ratio to nginx's in the same round.
+Absolute figures depend on the machine; quote the ratios.
+
+    cargo xtask bench                     # installs what is missing, builds, runs all cases
+    python3 tests/bench/bench.py h1-64    # one case
+"""
+
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import peers
+
+LOAD_CPU, PROXY_CPU = "0", "1"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def wait_for_port(port, process, log):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            sys.exit(f"it ended at once; its log is {log}:\n{log.read_text()[-2000:]}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    sys.exit(f"nothing listens on {port}; the log is {log}")
+
+
+def pinned(cpu, command, log, **options):
+    with open(log, "w") as output:
+        return subprocess.Popen(["taskset", "-c", cpu, *command], stdout=output, stderr=output, **options)
+
+
+def family(pid):
+    """A process and its children (nginx's worker)."""
+    pids = [pid]
+    for one in pids:
+        try:
+            for task in Path(f"/proc/{one}/task").iterdir():
+                pids += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return pids
+
+
+def cpu_seconds(pid):
+    total = 0
+    for one in family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def resident_kib(pid):
+    total = 0
+    for one in family(pid):
+        total += int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{one}/status").read_text())[1])
+    return total
+
+
+def run(command):
+    done = subprocess.run(["taskset", "-c", LOAD_CPU, *command], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def wrk(url, connections, seconds, *more):
+    out = run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url])
+    if "Socket errors" in out or "Non-2xx" in out:
+        print(f"warning: {url}\n{out}", file=sys.stderr)
+    requests = int(re.search(r"(\d+) requests in", out)[1])
+    def ms(percentile):
+        number, unit = re.search(rf"{percentile}%\s+([\d.]+)(us|ms|s)", out).groups()
+        return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    return {"count": requests, "p50_ms": ms(50), "p99_ms": ms(99)}
+
+
+def h2load(url, connections, streams, requests):
+    out = run(["h2load", f"-c{connections}", f"-m{streams}", f"-n{requests}", url])
+    done = int(re.search(r"(\d+) succeeded", out)[1])
+    if done != requests:
+        print(f"warning: {url}\n{out}", file=sys.stderr)
+    return {"count": done}
+
+
+
+
+CASES = {
+    "h1-64": lambda p, s: wrk(f"http://127.0.0.1:{p.plain}/bench/7", 64, s),
+    "h1-1000": lambda p, s: wrk(f"http://127.0.0.1:{p.plain}/bench/7", 1000, s),
+    "tls-64": lambda p, s: wrk(f"https://127.0.0.1:{p.tls}/bench/7", 64, s),
+    "tls-handshake": lambda p, s: wrk(f"https://127.0.0.1:{p.tls}/bench/7", 16, s, "-H", "Connection: close"),
+    "h2-10x32": lambda p, s: h2load(f"https://127.0.0.1:{p.tls}/bench/7", 10, 32, 40_000 * s),
+    "down-1MiB": lambda p, s: wrk(f"http://127.0.0.1:{p.plain}/bench/1m", 16, s),
+}
+UNIT = {"down-1MiB": ("s/GiB", 1024)}
+
+
+def measure(case, peer, process, seconds):
+    before = cpu_seconds(process.pid)
+    result = CASES[case](peer, seconds)
+    result["cpu"] = cpu_seconds(process.pid) - before
+    scale = UNIT.get(case, ("µs", 1e6))[1]
+    result["cost"] = result["cpu"] / max(result["count"], 1) * scale
+    return result
+
+
+def start_backend(folder):
+    (port,) = free_ports(1)
+    files = folder / "files" / "bench"
+    files.mkdir(parents=True)
+    (files / "7").write_bytes(b"x" * 200)
+    (files / "1m").write_bytes(os.urandom(1 << 20))
+    config = folder / "backend.conf"
+    config.write_text(f"""
+daemon off; worker_processes 1; pid {folder}/backend.pid; error_log stderr error; worker_rlimit_nofile 65536;
+events {{ worker_connections 16384; }}
+http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 3600; default_type text/plain; sendfile on;
+  client_body_temp_path {folder}/bb; proxy_temp_path {folder}/bp; fastcgi_temp_path {folder}/bf;
+  uwsgi_temp_path {folder}/bu; scgi_temp_path {folder}/bs; open_file_cache max=100;
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/files; }} }}
+""")
+    process = pinned(LOAD_CPU, ["nginx", "-c", str(config), "-p", str(folder)], folder / "backend.log")
+    wait_for_port(port, process, folder / "backend.log")
+    return process, port
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=list(CASES), help=", ".join(CASES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--only", help="comma-separated names of the proxies to run")
+    parser.add_argument("--routes", action="store_true", help="compare numbers of routes instead of peers")
+    parser.add_argument("--json", help="write all rounds to this file")
+    options = parser.parse_args()
+    for tool in ["nginx", "wrk", "h2load", "openssl", "taskset"]:
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is missing: `cargo xtask bench` installs it")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    kinds = [peers.StarveFew, peers.Starve, peers.StarveMany] if options.routes else peers.available()
+    if options.only:
+        kinds = [kind for kind in kinds if kind.name in options.only.split(",")]
+
+    # Files in shared memory, so that no disk is measured.
+    shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    folder = Path(tempfile.mkdtemp(prefix="starve-bench-", dir=shared))
+    folder.chmod(0o755)
+    processes, rounds = [], []
+    try:
+        backend, port = start_backend(folder)
+        processes.append(backend)
+        certificate, key = peers.make_certificate(folder)
+        running = []
+        for kind in kinds:
+            plain, tls = free_ports(2)
+            peer = kind(folder / re.sub(r"\W", "", kind.name), port, plain, tls, certificate, key)
+            log = peer.folder / "log"
+            process = pinned(PROXY_CPU, peer.command(), log)
+            processes.append(process)
+            wait_for_port(plain, process, log)
+            running.append((peer, process))
+        for case in options.cases:
+            for peer, process in running:
+                CASES[case](peer, 1)
+            for number in range(options.rounds):
+                for peer, process in running:
+                    result = measure(case, peer, process, options.seconds)
+                    rounds.append({"case": case, "round": number, "peer": peer.name, **result})
+            show(case, [peer.name for peer, _ in running], rounds, options)
+        print("resident KiB after it all: "
+              + ", ".join(f"{peer.name} {resident_kib(process.pid)}" for peer, process in running))
+    finally:
+        for process in reversed(processes):
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(rounds, indent=1))
+
+
+def show(case, names, rounds, options):
+    """Medians, and the ratio to the first peer that is not the product, round by round."""
+    unit = UNIT.get(case, ("µs", 0))[0]
+    of = {name: [one for one in rounds if one["case"] == case and one["peer"] == name] for name in names}
+    base = next((name for name in names if not name.startswith("starve")), names[0])
+    print(f"\n{case} ({options.rounds} rounds of {options.seconds} s)")
+    for name in names:
+        costs = [one["cost"] for one in of[name]]
+        ratios = [one["cost"] / other["cost"] for one, other in zip(of[name], of[base])]
+        line = (f"  {name:24} {statistics.median(costs):8.2f} {unit}   × {statistics.median(ratios):.2f} of {base} "
+                f"({min(ratios):.2f}–{max(ratios):.2f})")
+        if "p50_ms" in of[name][0]:
+            p50, p99 = (statistics.median(one[key] for one in of[name]) for key in ("p50_ms", "p99_ms"))
+            line += f"   p50 {p50:.2f} ms  p99 {p99:.2f} ms"
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
