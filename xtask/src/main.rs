@@ -1,4 +1,4 @@
-//! The project's own tasks, each one command: `cargo xtask demo | test | lint | tidy`.
+//! The project's own tasks, each one command: `cargo xtask demo | test | lint | bench | tidy`.
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod children;
@@ -18,6 +18,7 @@ Usage: cargo xtask COMMAND
                                   flip routes; ends with the report
   test                            install what the tests need, then run every test
   lint                            formatting, clippy, the edges between crates
+  bench [CASE…]                   CPU per request beside nginx, HAProxy and Envoy, in one run
   tidy                            the edges between crates and other rules of the repository alone
 ";
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["lint"] => test::lint(),
         ["tidy"] => tidy::run(),
+        ["bench", options @ ..] => test::bench(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -20,6 +20,16 @@ pub(crate) const PYTHON: Needed =
 pub(crate) const PROMETHEUS: Needed =
     Needed { program: "prometheus", apt: "prometheus", dnf: "prometheus", brew: "prometheus" };
 
+/// What `tests/bench` measures with and against. Envoy comes from PyPI, where it is wanted.
+pub(crate) const BENCH: [Needed; 6] = [
+    PYTHON,
+    Needed { program: "nginx", apt: "nginx-light", dnf: "nginx", brew: "nginx" },
+    Needed { program: "haproxy", apt: "haproxy", dnf: "haproxy", brew: "haproxy" },
+    Needed { program: "wrk", apt: "wrk", dnf: "wrk", brew: "wrk" },
+    Needed { program: "h2load", apt: "nghttp2-client", dnf: "nghttp2", brew: "nghttp2" },
+    Needed { program: "openssl", apt: "openssl", dnf: "openssl", brew: "openssl" },
+];
+
 /// Installs what is missing, all at once.
 ///
 /// # Errors

