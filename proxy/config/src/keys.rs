@@ -14,6 +14,7 @@ pub(crate) const FILE: Shape = Shape {
         "version",
         "listen",
         "workers",
+        "trusted-proxies",
         "limits",
         "admin",
         "ledger",

@@ -18,13 +18,9 @@ const KEYS: &[(&str, &str)] = &[
     ("a route", "request"),
     ("a route", "response"),
     ("a route", "respond"),
-    ("the file", "trusted-proxies"),
     ("the file", "triggers"),
     ("the file", "files"),
 ];
-
-/// Of these, the keys that may be there as long as they hold nothing.
-const ONLY_EMPTY: &[&str] = &["trusted-proxies"];
 
 /// Words that a setting is going to know: its key and the beginning of its value.
 const VALUES: &[(&str, &str)] =
@@ -35,11 +31,6 @@ pub(crate) const SCHEMES: &[&str] = &["h2c"];
 
 pub(crate) fn is_key(what: &str, key: &str) -> bool {
     KEYS.contains(&(what, key))
-}
-
-/// Whether an empty value makes a key that is not supported harmless.
-pub(crate) fn may_be_empty(key: &str) -> bool {
-    ONLY_EMPTY.contains(&key)
 }
 
 /// The beginning of a value that is not supported. Only that much may be shown: the rest of an address can

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use starve_compare::Rules;
 use starve_migration::{Policy, StickyKey};
 use starve_routing::{Pattern, Predicates};
@@ -22,6 +23,8 @@ pub struct Plan {
     /// Worker threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
     pub limits: LimitsPlan,
+    /// Whose `X-Forwarded-*` and `Forwarded` are believed and passed on.
+    pub trusted_proxies: Vec<IpNet>,
     /// `None` when switched off with `admin: off`.
     pub admin: Option<AdminPlan>,
     pub ledger: LedgerPlan,

@@ -29,6 +29,7 @@ pub(crate) fn spec(reader: &mut Reader<'_>, root: &Node, base: &Path) -> Option<
         listen: listeners(reader, &fields, base),
         workers: reader.field(&fields, "workers", values::workers).or(None),
         limits: limits(reader, &fields),
+        trusted_proxies: reader.field_list(&fields, "trusted-proxies", values::network),
         admin: admin(reader, &fields),
         ledger: base.join(ledger(reader, &fields)),
         legacy: legacy(reader, &fields, base),

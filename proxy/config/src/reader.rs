@@ -77,8 +77,7 @@ impl<'d> Reader<'d> {
         };
         let mut misspelt = Vec::new();
         for entry in &mapping.entries {
-            let empty = not_yet::may_be_empty(&entry.key) && is_empty(&entry.value);
-            if !shape.keys.contains(&&*entry.key) && !empty && !self.is_full() {
+            if !shape.keys.contains(&&*entry.key) && !self.is_full() {
                 let problem = unknown_key(&entry.key, entry.key_span, shape);
                 misspelt.extend(problem.suggestion.clone());
                 self.report(problem);
@@ -255,10 +254,6 @@ pub(crate) fn head_span(node: &Node) -> Span {
         }
         _ => node.span,
     }
-}
-
-fn is_empty(node: &Node) -> bool {
-    node.is_null() || matches!(&node.kind, Kind::Sequence(items) if items.is_empty())
 }
 
 fn kind_name(node: &Node) -> &'static str {

@@ -46,6 +46,7 @@ pub(crate) fn plan(
         listeners: listeners(reader, spec.listen),
         workers: spec.workers,
         limits: spec.limits,
+        trusted_proxies: spec.trusted_proxies,
         ledger: LedgerPlan::Sqlite(spec.ledger),
         upstreams: upstreams(spec.legacy, spec.upstreams),
         functions: functions(spec.functions, base),

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use starve_compare::Rules;
 use starve_migration::{Percent, Stage, StickyKey};
 use starve_routing::{Pattern, Predicates};
@@ -69,6 +70,7 @@ pub(crate) struct Spec {
     pub(crate) listen: Vec<At<ListenerPlan>>,
     pub(crate) workers: Option<NonZeroUsize>,
     pub(crate) limits: LimitsPlan,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) admin: AdminSpec,
     /// The file of the SQLite ledger.
     pub(crate) ledger: PathBuf,

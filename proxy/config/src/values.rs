@@ -2,12 +2,13 @@
 //!
 //! Pure functions of one text; where it stands in the file is the caller's business.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use starve_compare::{FieldPath, FieldPathError};
 use starve_migration::{Percent, Stage, StickyKey};
 use starve_routing::Pattern;
@@ -139,6 +140,14 @@ pub(crate) fn workers(text: &str) -> Parsed<Option<NonZeroUsize>> {
     let number = text.parse().ok().filter(|number| (1..=1024).contains(number)).and_then(NonZeroUsize::new);
     let wrong = || Wrong::new(format!("{} is not a number of workers", quote(text)), "auto, or 1 to 1024");
     number.map(Some).ok_or_else(wrong)
+}
+
+/// An address, or a network as `10.0.0.0/8`.
+pub(crate) fn network(text: &str) -> Parsed<IpNet> {
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_| {
+        Wrong::new(format!("{} is no address and no network", quote(text)), "as 10.0.0.7 or 10.0.0.0/8")
+    })
 }
 
 pub(crate) fn truth(text: &str) -> Parsed<bool> {

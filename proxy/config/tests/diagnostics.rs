@@ -128,7 +128,6 @@ fn routes_that_cannot_stand() {
 #[test]
 fn what_a_later_version_will_know_is_refused_and_not_ignored() {
     let text = "\
-trusted-proxies: [10.0.0.0/8]
 ledger: { url: postgres://starve:secret@db/starve }
 legacy: { servers: [h2c://a], balance: sticky, health: { path: /up } }
 functions:

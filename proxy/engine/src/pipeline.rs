@@ -93,7 +93,9 @@ fn clean(
     settle_target(&mut head)?;
     let body = limit(Body::from(body), shared.limits.body_bytes)?;
     let version = head.version;
-    let origin = hygiene::Origin { client: peer.address.ip(), tls: peer.tls };
+    let client = peer.address.ip().to_canonical();
+    let trusted = shared.live.load().plan.trusted_proxies.iter().any(|network| network.contains(&client));
+    let origin = hygiene::Origin { client, tls: peer.tls, trusted };
     let switch = Switch::asked_for(&mut head);
     hygiene::prepare_request(&mut head.headers, version, origin);
     if let Some(switch) = &switch {

@@ -169,21 +169,27 @@ pub fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
 pub struct Origin {
     pub client: IpAddr,
     pub tls: bool,
+    /// The sender is a proxy of our own, whose word on forwarding counts.
+    pub trusted: bool,
 }
 
 /// Prepares a checked request's fields for the way on: hop-by-hop out, `X-Forwarded-*` and `Via` in.
-/// What the client itself claims about forwarding is replaced: nobody vouches for it.
+/// What a trusted proxy says about forwarding is kept and added to; what anybody else claims is replaced.
 pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin) {
     strip_hop_by_hop(headers);
     join_cookies(headers);
     headers.remove(EXPECT);
-    headers.remove(FORWARDED);
-    headers.insert(X_FORWARDED_FOR, address_value(origin.client));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if origin.tls { "https" } else { "http" }));
-    match headers.get(HOST).cloned() {
-        Some(host) => headers.insert(X_FORWARDED_HOST, host),
-        None => headers.remove(X_FORWARDED_HOST),
-    };
+    if !origin.trusted {
+        for name in [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
+            headers.remove(name);
+        }
+    }
+    add_hop(headers, origin.client);
+    let scheme = HeaderValue::from_static(if origin.tls { "https" } else { "http" });
+    headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    }
     headers.append(VIA, via(version));
 }
 
@@ -204,6 +210,20 @@ pub fn prepare_response(head: &mut response::Parts) {
     strip_hop_by_hop(&mut head.headers);
     // A server may answer in HTTP/1.0; to the client this is our message (RFC 9112 §2.3).
     head.version = Version::HTTP_11;
+}
+
+/// One field with all hops: not every server joins several.
+fn add_hop(headers: &mut HeaderMap, client: IpAddr) {
+    let client = address_value(client);
+    let mut hops: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    if hops.is_empty() {
+        headers.insert(X_FORWARDED_FOR, client);
+        return;
+    }
+    hops.push(client.as_bytes());
+    if let Ok(joined) = HeaderValue::from_bytes(&hops.join(&b", "[..])) {
+        headers.insert(X_FORWARDED_FOR, joined);
+    }
 }
 
 fn address_value(address: IpAddr) -> HeaderValue {
@@ -323,12 +343,27 @@ mod tests {
         headers.insert(HOST, HeaderValue::from_static("shop.example"));
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("1.2.3.4"));
         headers.insert(FORWARDED, HeaderValue::from_static("for=1.2.3.4"));
-        let origin = Origin { client: "::ffff:192.0.2.7".parse().unwrap(), tls: true };
+        let origin = Origin { client: "::ffff:192.0.2.7".parse().unwrap(), tls: true, trusted: false };
         prepare_request(&mut headers, Version::HTTP_11, origin);
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert_eq!(headers[X_FORWARDED_PROTO], "https");
         assert_eq!(headers[X_FORWARDED_HOST], "shop.example");
         assert_eq!(headers[VIA], "1.1 starve");
         assert!(!headers.contains_key(FORWARDED));
+    }
+
+    #[test]
+    fn the_word_of_a_trusted_proxy_is_kept_and_added_to() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("10.0.0.2"));
+        headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("203.0.113.9"));
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+        headers.insert(X_FORWARDED_HOST, HeaderValue::from_static("shop.example"));
+        let origin = Origin { client: "10.0.0.1".parse().unwrap(), tls: false, trusted: true };
+        prepare_request(&mut headers, Version::HTTP_11, origin);
+        let hops: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
+        assert_eq!(hops, ["203.0.113.9, 10.0.0.1"]);
+        assert_eq!(headers[X_FORWARDED_PROTO], "https");
+        assert_eq!(headers[X_FORWARDED_HOST], "shop.example");
     }
 }
