@@ -64,7 +64,7 @@ class HAProxy(Peer):
         config = self.write("haproxy.cfg", f"""
 global
   nbthread 1
-  maxconn 20000
+  maxconn 8000
   tune.h2.max-concurrent-streams 128
 defaults
   mode http

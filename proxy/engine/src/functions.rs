@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const NO_WASM: &str = "this starve was built without the feature `wasm`";
 
 /// A function as it lives. Kept over reloads as long as its plan and its files stay the same.
 #[derive(Debug)]
@@ -173,12 +174,15 @@ fn wasm(
     _outbound: &[String],
     _workshop: &FunctionWorkshop,
 ) -> Result<Arc<dyn Target>, String> {
-    Err("this starve was built without the feature `wasm`".to_owned())
+    Err(NO_WASM.to_owned())
 }
 
 /// The first bytes tell a component from a core module and from anything else; the rest is checked when it
 /// is compiled.
 fn check_component(file: &Path) -> Result<(), String> {
+    if cfg!(not(feature = "wasm")) {
+        return Err(NO_WASM.to_owned());
+    }
     let mut head = [0; 8];
     std::fs::File::open(file)
         .and_then(|mut file| file.read_exact(&mut head))

@@ -174,9 +174,10 @@ impl Proxy {
                 }
             }
             Some(route) => {
+                let id = self.find_route(route).map_or_else(|| route.clone(), |(id, _)| id);
                 let known = tables
                     .routes
-                    .get(route)
+                    .get(&id)
                     .ok_or_else(|| ControlError::UnknownRoute { route: route.clone(), nearest: None })?;
                 known.killed.store(switch.on, Relaxed);
             }

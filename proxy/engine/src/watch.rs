@@ -27,14 +27,19 @@ pub(crate) async fn run(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
-            Some(()) = hints.recv() => {
-                while tokio::time::timeout(QUIET, hints.recv()).await.is_ok_and(|hint| hint.is_some()) {}
-            }
+            Some(()) = hints.recv() => quiet(&mut hints).await,
             _ = look.tick() => {}
         }
         look_at_config(&proxy).await;
         look_at_processes(&proxy).await;
     }
+}
+
+/// Waits until the folder is quiet, but not for ever: a log beside the file may grow at every call.
+async fn quiet(hints: &mut mpsc::Receiver<()>) {
+    let quiet =
+        async { while tokio::time::timeout(QUIET, hints.recv()).await.is_ok_and(|hint| hint.is_some()) {} };
+    let _looked_at_anyway = tokio::time::timeout(LOOK_EVERY, quiet).await;
 }
 
 /// Hints from the folder of the file and, where the file is a link, from the folder it leads to. Without

@@ -19,9 +19,10 @@ use crate::stats::{DropReason, RouteShadow, SentResult};
 /// Tells a function or the monolith that nobody waits for this answer.
 const MARK: HeaderName = HeaderName::from_static("x-starve-shadow");
 /// Copies being sent at once.
-const SENDING_MAX: usize = 64;
-/// Copies of one route that wait or are being sent, so that one slow function leaves room for the others.
-const ROUTE_MAX: usize = 256;
+const SENDING_MAX: usize = 512;
+/// Copies of one route that wait or are being sent: fewer than can be sent at once, so that one slow function
+/// leaves room for the others.
+const ROUTE_MAX: usize = 128;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

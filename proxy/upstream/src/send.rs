@@ -32,7 +32,8 @@ pub(crate) async fn send(server: &Arc<Server>, mut request: Request) -> Result<R
             },
         }
     }
-    let sender = match connect(&server.plan, server.timeouts).await {
+    // Boxed: the room for name look-up and handshakes would be carried by every request.
+    let sender = match Box::pin(connect(&server.plan, server.timeouts)).await {
         Ok(sender) => sender,
         Err(error) => return Err(error.with_unsent(request)),
     };
