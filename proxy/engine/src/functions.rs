@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::Uri;
@@ -27,6 +27,8 @@ pub(crate) struct Function {
     pub(crate) plan: Arc<FunctionPlan>,
     pub(crate) target: Arc<dyn Target>,
     artefact: Option<Artefact>,
+    /// What its file was at the last look, if that was another one than it was built of.
+    looked_at: Mutex<Option<Artefact>>,
     process: Option<Arc<ProcessHost>>,
     upstream: Option<Upstream>,
 }
@@ -90,8 +92,14 @@ impl Function {
             let name = plan.name.as_str();
             Arc::new(Gate::new(target, name, plan.concurrency, plan.queue, plan.timeout, stats.clone()))
         };
-        let function =
-            |target, artefact| Self { plan: plan.clone(), target, artefact, process: None, upstream: None };
+        let function = |target, artefact| Self {
+            plan: plan.clone(),
+            target,
+            artefact,
+            looked_at: Mutex::default(),
+            process: None,
+            upstream: None,
+        };
         match &plan.host {
             FunctionHost::Wasm { file, memory_bytes, outbound } => {
                 let artefact = Artefact::of(file);
@@ -129,6 +137,17 @@ impl Function {
             FunctionHost::Process { command, working_dir, .. } => check_program(command, working_dir),
             FunctionHost::Http { .. } => Ok(()),
         }
+    }
+
+    /// Whether its file has become another one since the last look. A file that was refused is not tried again
+    /// until it changes once more.
+    pub(crate) fn has_news(&self) -> bool {
+        let Some(then) = &self.artefact else { return false };
+        let now = Artefact::of(&then.file).filter(|now| now != then);
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = now.is_some() && *looked_at != now;
+        *looked_at = now;
+        is_news
     }
 
     /// Whether its file is another one than when it was built.

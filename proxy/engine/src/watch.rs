@@ -86,8 +86,9 @@ fn news(proxy: &Proxy) -> Option<&'static str> {
     }
     drop(seen);
     let generation = proxy.shared.live.load_full();
-    let outdated = generation.functions.values().any(|function| function.is_outdated());
-    outdated.then_some("function changed")
+    // All of them are looked at, so that one news is told once.
+    let news = generation.functions.values().filter(|function| function.has_news()).count();
+    (news > 0).then_some("function changed")
 }
 
 async fn look_at_processes(proxy: &Proxy) {

@@ -1,0 +1,16 @@
+//! What the design promises, asked of the real binary over sockets: one module for each subject.
+//!
+//! One binary, so that it links once; nextest runs each test as a process of its own.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
+
+mod commands;
+mod components;
+mod counting;
+mod ending;
+mod flips;
+mod functions;
+mod proxying;
+mod reload;
+mod shadow;
+mod stages;
