@@ -148,8 +148,11 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     ] {
         out.add(&catalogue::LIMIT_HITS, &[limit], hits.load(Relaxed));
     }
-    for (reason, count) in [("bad_line_end", &counters.bad_line_ends), ("bad_framing", &counters.bad_framing)]
-    {
+    for (reason, count) in [
+        ("bad_line_end", &counters.bad_line_ends),
+        ("bad_framing", &counters.bad_framing),
+        ("bad_target", &counters.bad_targets),
+    ] {
         out.add(&catalogue::REFUSED, &[reason], count.load(Relaxed));
     }
     for (reason, count) in proxy.shared.refusals.counts() {

@@ -72,6 +72,9 @@ async fn answer(
         Ok((response, Some(tunnel))) => tunnel.open(deliver(response, exchange)),
         Err(error) => {
             log(&route, &exchange, &error);
+            if error.kind() == ErrorKind::BodyTooLarge {
+                shared.refusals.count(&Refusal::new("body_too_large", ErrorKind::BodyTooLarge));
+            }
             deliver(rescue(&error), exchange)
         }
     }

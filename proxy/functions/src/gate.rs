@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use starve_http::{
-    Body, End, Error, ErrorKind, Observed, Observer, Request, Response, ResponseFuture, Target,
+    Body, Copied, End, Error, ErrorKind, Observed, Observer, Request, Response, ResponseFuture, Target,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -51,6 +51,7 @@ impl Gate {
             target,
             name: name.into(),
             places: Arc::new(Semaphore::new(concurrency)),
+            concurrency,
             waiting: AtomicUsize::new(0),
             queue,
             stats,
@@ -74,6 +75,7 @@ struct Entrance {
     name: Arc<str>,
     /// Fair: freed places go to those who wait, in their order.
     places: Arc<Semaphore>,
+    concurrency: usize,
     waiting: AtomicUsize,
     queue: usize,
     stats: Arc<FunctionStats>,
@@ -82,7 +84,11 @@ struct Entrance {
 impl Entrance {
     async fn pass(&self, request: Request, deadline: Instant) -> Result<Response, Error> {
         let mut invocation = Invocation::new(Arc::clone(&self.stats));
-        let answer = match self.place(deadline).await {
+        let place = match request.extensions().get::<Copied>() {
+            Some(Copied) => self.place_for_copy(),
+            None => self.place(deadline).await,
+        };
+        let answer = match place {
             Ok(place) => {
                 invocation.enter(place);
                 let call = timeout_at(deadline, self.target.call(request));
@@ -111,6 +117,17 @@ impl Entrance {
             Ok(Err(_)) => Err(self.overloaded()),
             Err(_) => Err(self.timed_out("free place")),
         }
+    }
+
+    /// A copy never waits, and leaves half of the places to calls that somebody waits for.
+    fn place_for_copy(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let is_quiet =
+            self.waiting.load(Relaxed) == 0 && self.places.available_permits() > self.concurrency / 2;
+        let place = is_quiet.then(|| Arc::clone(&self.places).try_acquire_owned().ok()).flatten();
+        place.ok_or_else(|| {
+            let context = format!("function {}: no place for a copy beside its calls", self.name);
+            Error::new(ErrorKind::Overloaded, context)
+        })
     }
 
     fn join_queue(&self) -> Result<Gauge<'_>, Error> {

@@ -13,6 +13,8 @@ use http::{Method, Version, request, response};
 
 use crate::{Error, ErrorKind};
 
+/// Marks the copies that the proxy itself sends; from a client it would make a call look like one.
+pub const SHADOW_MARK: HeaderName = HeaderName::from_static("x-starve-shadow");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
@@ -179,6 +181,7 @@ pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin
     strip_hop_by_hop(headers);
     join_cookies(headers);
     headers.remove(EXPECT);
+    headers.remove(SHADOW_MARK);
     if !origin.trusted {
         for name in [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
             headers.remove(name);

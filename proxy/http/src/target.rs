@@ -7,6 +7,11 @@ use crate::{Error, Request, Response};
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub type ResponseFuture = BoxFuture<Result<Response, Error>>;
 
+/// Stands in the extensions of a request that is a copy: nobody waits for its answer, so it must not take
+/// from a call the place that it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied;
+
 /// Whatever answers a request: an upstream, or a function on any host.
 ///
 /// The answer's body streams; dropping the future or the body cancels the call. A target keeps its own

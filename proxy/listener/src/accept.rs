@@ -34,6 +34,8 @@ pub struct Counters {
     pub slow_heads: AtomicU64,
     /// Requests refused because of a bare line feed or carriage return.
     pub bad_line_ends: AtomicU64,
+    /// Requests refused because of a fragment in their target.
+    pub bad_targets: AtomicU64,
     /// Requests refused because of `Content-Length` or `Transfer-Encoding`.
     pub bad_framing: AtomicU64,
     /// Accepting paused because the machine had run out of something, as file descriptors.

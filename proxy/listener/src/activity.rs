@@ -134,6 +134,7 @@ impl<S> Watched<S> {
         match self.guard.inspect(data) {
             None => {}
             Some(Fault::LineEnd) => drop(self.counters.bad_line_ends.fetch_add(1, Relaxed)),
+            Some(Fault::Target) => drop(self.counters.bad_targets.fetch_add(1, Relaxed)),
             Some(Fault::Framing) => drop(self.counters.bad_framing.fetch_add(1, Relaxed)),
         }
     }

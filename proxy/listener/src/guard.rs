@@ -19,6 +19,9 @@ pub(crate) enum Fault {
     /// `Content-Length` and `Transfer-Encoding`, several of one of them, or one that says something else than
     /// a plain number or `chunked`.
     Framing,
+    /// A fragment in the request target, which is the client's own business (RFC 9110 §7.1); the library would
+    /// cut it off in silence.
+    Target,
 }
 
 /// Enough of a line to know a framing field and its whole value; a longer one is at fault.
@@ -32,6 +35,8 @@ pub(crate) struct Guard {
     /// Bytes of that line so far.
     line_length: usize,
     last_was_cr: bool,
+    /// A `#` in a request line of which only the start is kept.
+    fragment: bool,
     framing: Framing,
 }
 
@@ -65,6 +70,7 @@ impl Guard {
             kept: Vec::new(),
             line_length: 0,
             last_was_cr: false,
+            fragment: false,
             framing: Framing::default(),
         }
     }
@@ -120,6 +126,7 @@ impl Guard {
         self.kept.extend_from_slice(&part[..part.len().min(room)]);
         self.line_length += part.len();
         self.last_was_cr = part.last() == Some(&b'\r');
+        self.fragment |= self.state == State::RequestLine && memchr(b'#', part).is_some();
     }
 
     /// A whole line, without its line feed; its start may have come before.
@@ -152,7 +159,7 @@ impl Guard {
             return Err(Fault::LineEnd);
         }
         match self.state {
-            State::RequestLine => self.request_line(line),
+            State::RequestLine => return self.request_line(line),
             State::Fields if line.is_empty() => self.head_ended(),
             State::Fields => return self.field(line, is_whole),
             State::ChunkSize => self.chunk_size(line),
@@ -162,7 +169,10 @@ impl Guard {
         Ok(())
     }
 
-    fn request_line(&mut self, line: &[u8]) {
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        if std::mem::take(&mut self.fragment) || memchr(b'#', line).is_some() {
+            return Err(Fault::Target);
+        }
         self.framing = Framing::default();
         self.state = match line {
             // The preface of HTTP/2 (RFC 9113 §3.4).
@@ -171,6 +181,7 @@ impl Guard {
             b"" => State::RequestLine,
             _ => State::Fields,
         };
+        Ok(())
     }
 
     fn head_ended(&mut self) {
@@ -265,6 +276,7 @@ mod tests {
             assert_eq!(fault(&request), Some(expected), "{why}");
         }
         assert_eq!(fault("GET / HTTP/1.1\nHost: a\n\n"), Some(Fault::LineEnd));
+        assert_eq!(fault("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), Some(Fault::Target));
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl State {
     fn give_up(&mut self, reason: DropReason) {
         if !std::mem::replace(&mut self.settled, true) {
             self.route.drop_for(reason);
-            self.route.under_way.fetch_sub(1, Relaxed);
+            self.route.under_way().fetch_sub(1, Relaxed);
             self.held = None;
             self.request = None;
         }

@@ -5,19 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::BodyExt as _;
 use starve_compare::{Answer, Call, Capture, Comparison, HashKey, Tolerated, Verdict, compare};
-use starve_http::{Body, Error, ErrorKind, Request, Response, Target};
+use starve_http::{Body, Copied, Error, ErrorKind, Request, Response, Target, hygiene};
 use starve_migration::Side;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::copy::{Budget, Copying, Head, Held};
 use crate::stats::{DropReason, RouteShadow, SentResult};
 
-/// Tells a function or the monolith that nobody waits for this answer.
-const MARK: HeaderName = HeaderName::from_static("x-starve-shadow");
 /// Copies being sent at once.
 const SENDING_MAX: usize = 512;
 /// Copies of one route that wait or are being sent: fewer than can be sent at once, so that one slow function
@@ -108,8 +106,8 @@ impl Shadow {
             route.drop_for(DropReason::QueueFull);
             return None;
         }
-        if route.under_way.fetch_add(1, Relaxed) >= ROUTE_MAX {
-            route.under_way.fetch_sub(1, Relaxed);
+        if route.under_way().fetch_add(1, Relaxed) >= ROUTE_MAX {
+            route.under_way().fetch_sub(1, Relaxed);
             route.drop_for(DropReason::RouteBusy);
             return None;
         }
@@ -136,7 +134,7 @@ impl Shadow {
             self.0.queue.try_send(job)
         {
             job.route.drop_for(DropReason::QueueFull);
-            job.route.under_way.fetch_sub(1, Relaxed);
+            job.route.under_way().fetch_sub(1, Relaxed);
         }
     }
 }
@@ -150,7 +148,7 @@ async fn send_all(mut jobs: mpsc::Receiver<Job>, limits: Limits, key: HashKey, s
         let sink = sink.clone();
         tokio::spawn(async move {
             let finished = send(job, limits, key).await;
-            finished.route.under_way.fetch_sub(1, Relaxed);
+            finished.route.under_way().fetch_sub(1, Relaxed);
             sink.finished(finished);
             drop(place);
         });
@@ -162,7 +160,7 @@ async fn send(job: Job, limits: Limits, key: HashKey) -> Finished {
     let Head { method, uri, mut headers } = head;
     let started = Instant::now();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    headers.insert(MARK, HeaderValue::from_static("1"));
+    headers.insert(hygiene::SHADOW_MARK, HeaderValue::from_static("1"));
     let request = request(method.clone(), uri.clone(), headers, body);
     let outcome = tokio::time::timeout(limits.time, exchange(&*target, request, limits.body_bytes)).await;
     let took = started.elapsed();
@@ -174,12 +172,16 @@ async fn send(job: Job, limits: Limits, key: HashKey) -> Finished {
                 Side::Function => (&answer, &copy_answer),
                 Side::Legacy => (&copy_answer, &answer),
             };
-            (SentResult::Answered, compare(&call, legacy, function, &route.rules, key))
+            (Some(SentResult::Answered), compare(&call, legacy, function, &route.rules, key))
         }
+        Ok(Err(error)) if error.kind() == ErrorKind::Overloaded => (None, without_answer(Verdict::Shed)),
         Ok(Err(error)) => failed(side, &error),
-        Err(_elapsed) => (SentResult::TimedOut, without_answer(timed_out(side))),
+        Err(_elapsed) => (Some(SentResult::TimedOut), without_answer(timed_out(side))),
     };
-    route.sent_to(side, result);
+    match result {
+        Some(result) => route.sent_to(side, result),
+        None => route.drop_for(DropReason::FunctionBusy),
+    }
     route.judged(comparison.verdict);
     Finished { route, method, path: uri.path().to_owned(), side, comparison, took }
 }
@@ -194,6 +196,7 @@ fn request(method: Method, uri: Uri, headers: HeaderMap, body: Vec<Bytes>) -> Re
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
+    request.extensions_mut().insert(Copied);
     request
 }
 
@@ -216,19 +219,19 @@ async fn exchange(target: &dyn Target, request: Request, body_max: usize) -> Res
     Ok(Answer { status: head.status.as_u16(), headers, body: capture.finish() })
 }
 
-fn failed(side: Side, error: &Error) -> (SentResult, Comparison) {
+fn failed(side: Side, error: &Error) -> (Option<SentResult>, Comparison) {
     let timeout = matches!(
         error.kind(),
         ErrorKind::FunctionTimeout | ErrorKind::ResponseTimeout | ErrorKind::ConnectTimeout
     );
     if timeout {
-        return (SentResult::TimedOut, without_answer(timed_out(side)));
+        return (Some(SentResult::TimedOut), without_answer(timed_out(side)));
     }
     let verdict = match side {
         Side::Function => Verdict::FunctionError,
         Side::Legacy => Verdict::LegacyError,
     };
-    (SentResult::Failed, without_answer(verdict))
+    (Some(SentResult::Failed), without_answer(verdict))
 }
 
 fn timed_out(side: Side) -> Verdict {

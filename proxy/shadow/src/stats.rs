@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use starve_compare::{Rules, Verdict};
@@ -11,6 +12,8 @@ pub enum DropReason {
     QueueFull,
     /// As many copies of this route are under way as one route may have.
     RouteBusy,
+    /// The function has no place for a copy beside its calls.
+    FunctionBusy,
     /// The memory for captured bodies is used up.
     Memory,
     /// The request's body is larger than `limits.shadow-body-bytes`.
@@ -25,9 +28,10 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::RouteBusy,
+        Self::FunctionBusy,
         Self::Memory,
         Self::BodyTooLarge,
         Self::Incomplete,
@@ -39,6 +43,7 @@ impl DropReason {
         match self {
             Self::QueueFull => "queue_full",
             Self::RouteBusy => "route_busy",
+            Self::FunctionBusy => "function_busy",
             Self::Memory => "memory",
             Self::BodyTooLarge => "body_too_large",
             Self::Incomplete => "incomplete",
@@ -69,12 +74,18 @@ impl SentResult {
     }
 }
 
-/// One route's copies: its rules of comparison and its counts since the process started.
+/// One route's copies: its rules of comparison, and its counts since the process started.
 #[derive(Debug)]
 pub struct RouteShadow {
     pub route: String,
     pub(crate) rules: Rules,
-    pub(crate) under_way: AtomicUsize,
+    counts: Arc<Counts>,
+}
+
+/// Shared by all that a route's rules ever were, so that a copy under way when they change is counted.
+#[derive(Debug)]
+struct Counts {
+    under_way: AtomicUsize,
     sent: [[AtomicU64; SentResult::ALL.len()]; Side::ALL.len()],
     dropped: [AtomicU64; DropReason::ALL.len()],
     verdicts: Vec<AtomicU64>,
@@ -82,57 +93,52 @@ pub struct RouteShadow {
 
 impl RouteShadow {
     pub fn new(route: String, rules: Rules) -> Self {
-        Self {
-            route,
-            rules,
+        let counts = Counts {
             under_way: AtomicUsize::new(0),
             sent: Default::default(),
             dropped: Default::default(),
             verdicts: Verdict::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
-        }
+        };
+        Self { route, rules, counts: Arc::new(counts) }
     }
 
     /// The same route under other rules: its counts go on.
     #[must_use]
     pub fn with_rules(&self, rules: Rules) -> Self {
-        let copy = |count: &AtomicU64| AtomicU64::new(count.load(Relaxed));
-        Self {
-            route: self.route.clone(),
-            rules,
-            under_way: AtomicUsize::new(0),
-            sent: std::array::from_fn(|side| std::array::from_fn(|result| copy(&self.sent[side][result]))),
-            dropped: std::array::from_fn(|reason| copy(&self.dropped[reason])),
-            verdicts: self.verdicts.iter().map(copy).collect(),
-        }
+        Self { route: self.route.clone(), rules, counts: self.counts.clone() }
     }
 
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
+    pub(crate) fn under_way(&self) -> &AtomicUsize {
+        &self.counts.under_way
+    }
+
     pub fn drop_for(&self, reason: DropReason) {
-        self.dropped[reason as usize].fetch_add(1, Relaxed);
+        self.counts.dropped[reason as usize].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn sent_to(&self, side: Side, result: SentResult) {
-        self.sent[side as usize][result as usize].fetch_add(1, Relaxed);
+        self.counts.sent[side as usize][result as usize].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn judged(&self, verdict: Verdict) {
         if let Some(at) = Verdict::ALL.iter().position(|known| *known == verdict) {
-            self.verdicts[at].fetch_add(1, Relaxed);
+            self.counts.verdicts[at].fetch_add(1, Relaxed);
         }
     }
 
     pub fn dropped(&self, reason: DropReason) -> u64 {
-        self.dropped[reason as usize].load(Relaxed)
+        self.counts.dropped[reason as usize].load(Relaxed)
     }
 
     pub fn sent(&self, side: Side, result: SentResult) -> u64 {
-        self.sent[side as usize][result as usize].load(Relaxed)
+        self.counts.sent[side as usize][result as usize].load(Relaxed)
     }
 
     pub fn verdicts(&self) -> impl Iterator<Item = (Verdict, u64)> {
-        Verdict::ALL.iter().copied().zip(self.verdicts.iter().map(|count| count.load(Relaxed)))
+        Verdict::ALL.iter().copied().zip(self.counts.verdicts.iter().map(|count| count.load(Relaxed)))
     }
 }

@@ -63,18 +63,32 @@ pub(crate) struct GuestBody {
     function: Arc<str>,
     /// `None` after the end.
     body: Option<HyperOutgoingBody>,
+    /// Bytes that the answer's `Content-Length` still promises. Whoever reads the body by its length stops
+    /// there and never asks for the end.
+    promised: Option<u64>,
     end: oneshot::Receiver<End>,
     task: GuestTask,
 }
 
 impl GuestBody {
+    /// `promised`: the answer's `Content-Length`; 0 for one that has no body whatever it says.
     pub(crate) fn new(
         function: Arc<str>,
         body: HyperOutgoingBody,
+        promised: Option<u64>,
         end: oneshot::Receiver<End>,
         task: GuestTask,
     ) -> Self {
-        Self { function, body: Some(body), end, task }
+        Self { function, body: Some(body), promised, end, task }
+    }
+
+    /// Counts what passes; the guest may live on when all that it promised is there.
+    fn passed(&mut self, frame: &Frame<Bytes>) {
+        let (Some(promised), Some(data)) = (&mut self.promised, frame.data_ref()) else { return };
+        *promised = promised.saturating_sub(data.len() as u64);
+        if *promised == 0 {
+            self.task.let_go();
+        }
     }
 
     fn failed(&mut self, cause: wasmtime_wasi_http::Error) -> BrokenOff {
@@ -107,7 +121,10 @@ impl Body for GuestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = match ready!(Pin::new(body).poll_frame(cx)) {
-            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) => {
+                self.passed(&frame);
+                return Poll::Ready(Some(Ok(frame)));
+            }
             Some(Err(cause)) => Some(Err(self.failed(cause).into())),
             None => {
                 let failure = self.guest_s_failure();
@@ -122,7 +139,7 @@ impl Body for GuestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.promised == Some(0) || self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -32,6 +32,7 @@ pub(crate) type End = Result<(), Error>;
 
 pub(crate) async fn answer(function: Arc<Function>, request: Request) -> Result<Response, Error> {
     let deadline = Instant::now() + function.timeout;
+    let is_head = request.method() == http::Method::HEAD;
     let (head_sender, head) = oneshot::channel();
     let (end_sender, mut end) = oneshot::channel();
     let run = run(Arc::clone(&function), request, deadline, head_sender, end_sender);
@@ -44,7 +45,13 @@ pub(crate) async fn answer(function: Arc<Function>, request: Request) -> Result<
         }
     };
     let response = timeout_at(deadline, head).await.unwrap_or_else(|_| Err(over_time(&function)))?;
-    Ok(response.map(|body| Body::wrap(GuestBody::new(Arc::clone(&function.name), body, end, task))))
+    let promised = if is_head { Some(0) } else { content_length(response.headers()) };
+    let name = Arc::clone(&function.name);
+    Ok(response.map(|body| Body::wrap(GuestBody::new(name, body, promised, end, task))))
+}
+
+fn content_length(headers: &http::HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The guest's task. The end is told before the store goes, for with the store closes what the guest left open.

@@ -31,7 +31,9 @@ impl FromStr for FieldPath {
     type Err = FieldPathError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Parser { text, rest: text }.path()
+        // A report says where in an answer a path begins; copied from there it means the same.
+        let path = text.strip_prefix("body:").filter(|path| path.starts_with('$')).unwrap_or(text);
+        Parser { text: path, rest: path }.path()
     }
 }
 

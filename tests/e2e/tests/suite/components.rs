@@ -37,7 +37,6 @@ fn a_component_answers_its_route() {
 }
 
 #[test]
-#[ignore = "a component's body does not say that it has ended, so every call is counted as cancelled"]
 fn calls_of_a_component_are_counted_as_they_ended() {
     let legacy = Origin::named("legacy");
     let Some(site) = site(&legacy, "") else { return };
@@ -52,7 +51,6 @@ fn calls_of_a_component_are_counted_as_they_ended() {
 }
 
 #[test]
-#[ignore = "a component's body does not say that it has ended, so every copy back to the monolith is given up"]
 fn answers_of_a_component_are_compared_with_the_monolith_s_when_it_is_live() {
     let legacy = Origin::named("legacy");
     let Some(site) = site(&legacy, "") else { return };

@@ -324,7 +324,6 @@ fn places_that_are_to_be_ignored_make_no_difference() {
 }
 
 #[test]
-#[ignore = "reports say `body:$.a.b`, which `compare.ignore` refuses; docs/comparison.md promises that it can be copied"]
 fn a_path_can_be_copied_from_a_report_into_what_is_ignored() {
     let (legacy, function) = (json(r#"{"a":{"b":1},"c":1}"#), json(r#"{"a":{"b":2},"c":1}"#));
     let proxy = start(&legacy, &function, "", "", "");
@@ -341,7 +340,6 @@ fn a_path_can_be_copied_from_a_report_into_what_is_ignored() {
 }
 
 #[test]
-#[ignore = "copies wait in the function's own queue, and when they fill it the calls that it should answer get 503"]
 fn copies_to_a_slow_function_do_not_take_the_places_of_its_own_calls() {
     let legacy = json(r#"{"ok":true}"#);
     let function = Origin::start(|exchange| {

