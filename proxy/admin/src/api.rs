@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use starve_ledger::{Comparisons, FieldDifferences, LedgerError, LoggedSample, Reader};
+use starve_ledger::{LedgerError, Reader};
 
 use crate::control::{ControlError, FlipRequest, KillSwitch, RouteInfo};
+use crate::diffs::Diffs;
 use crate::query::Query;
 use crate::reply::{self, Reply};
 use crate::report::{self, Report, TableStyle};
@@ -108,37 +108,6 @@ async fn report(shared: &Shared, head: &Parts) -> Reply {
     }
 }
 
-#[derive(Serialize)]
-struct Diffs {
-    comparisons: Vec<Comparisons>,
-    fields: Vec<FieldDifferences>,
-    samples: Vec<Sample>,
-}
-
-#[derive(Serialize)]
-struct Sample {
-    route: String,
-    at_unix_ms: u64,
-    method: String,
-    target: String,
-    verdict: String,
-    differences: Value,
-}
-
-impl From<LoggedSample> for Sample {
-    fn from(sample: LoggedSample) -> Self {
-        Self {
-            route: sample.route,
-            at_unix_ms: sample.at_unix_ms,
-            method: sample.method,
-            target: sample.target,
-            verdict: sample.verdict,
-            differences: serde_json::from_str(&sample.differences)
-                .unwrap_or_else(|_| sample.differences.into()),
-        }
-    }
-}
-
 async fn diffs(shared: &Shared, head: &Parts) -> Reply {
     let query = Query::of(&head.uri);
     let (limit, window) = match (
@@ -156,13 +125,8 @@ async fn diffs(shared: &Shared, head: &Parts) -> Reply {
         },
     };
     let since = report::Options::last(window, now_unix_ms()).since_unix_ms;
-    let rows = read(shared.control.ledger_path(), move |reader| {
-        let mut comparisons = reader.comparisons(since)?;
-        comparisons.retain(|row| route.as_ref().is_none_or(|route| row.route == *route));
-        let fields = reader.fields(route.as_deref(), since)?;
-        let samples = reader.samples(route.as_deref(), limit)?.into_iter().map(Sample::from).collect();
-        Ok(Diffs { comparisons, fields, samples })
-    });
+    let rows =
+        read(shared.control.ledger_path(), move |reader| Diffs::read(reader, route.as_deref(), since, limit));
     match rows.await {
         Ok(diffs) => reply::json(StatusCode::OK, &diffs),
         Err(unread) => unavailable(&unread),

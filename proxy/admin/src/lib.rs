@@ -9,6 +9,7 @@
 mod access;
 mod api;
 pub mod control;
+mod diffs;
 mod pages;
 mod query;
 mod reply;
@@ -20,5 +21,6 @@ pub use control::{
     Control, ControlError, FlipRequest, Flipped, KillSwitch, LastReload, ReloadError, Reloaded, RouteInfo,
     Status,
 };
+pub use diffs::{Diffs, Sample};
 pub use report::Report;
 pub use server::{ServeError, Settings, serve};

@@ -3,9 +3,13 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::Value;
+use starve_admin::report::{DEFAULT_WINDOW, Options};
+use starve_config::{LedgerPlan, RoutePlan};
+use starve_engine::ConfigFile;
+use starve_ledger::{LedgerError, Reader};
 
 use crate::arguments::{Diffs, Format, Global};
-use crate::client::Admin;
+use crate::client::{Admin, ClientError};
 use crate::output::{Failure, print};
 
 /// What the admin address answers.
@@ -40,17 +44,40 @@ struct Sample {
     differences: Vec<Value>,
 }
 
+/// From the running proxy; from the files where none runs.
 pub(crate) fn run(global: &Global, diffs: &Diffs) -> Result<(), Failure> {
     let mut path = format!("/api/diffs?limit={}", diffs.limit);
     if let Some(route) = &diffs.route {
         let _written = write!(path, "&route={}", encoded(route));
     }
-    let body = Admin::of(global)?.get(&path)?.ok()?;
+    let body = match Admin::of(global)?.get(&path) {
+        Ok(answer) => answer.ok()?,
+        Err(ClientError::NotRunning { .. }) if global.admin.is_none() => from_files(global, diffs)?,
+        Err(error) => return Err(error.into()),
+    };
     if diffs.format == Format::Json {
         return print(&(body + "\n"));
     }
     let found: Found = serde_json::from_str(&body).map_err(Failure::new)?;
     print(&text(&found))
+}
+
+fn from_files(global: &Global, diffs: &Diffs) -> Result<String, Failure> {
+    let read = ConfigFile::new(&global.config).read()?;
+    let is_meant = |name: &str, route: &RoutePlan| route.id == name || route.pattern.to_string() == name;
+    let route = match &diffs.route {
+        None => None,
+        Some(name) => match read.plan.routes.iter().find(|route| is_meant(name, route)) {
+            Some(route) => Some(route.id.as_str()),
+            None => return Err(Failure::new(format!("there is no route `{name}`"))),
+        },
+    };
+    let LedgerPlan::Sqlite(path) = &read.plan.ledger;
+    let failed = |error: LedgerError| Failure::new(crate::output::chain(&error));
+    let reader = Reader::open(path).map_err(failed)?;
+    let since = Options::last(DEFAULT_WINDOW, crate::output::now_unix_ms()).since_unix_ms;
+    let found = starve_admin::Diffs::read(&reader, route, since, diffs.limit).map_err(failed)?;
+    serde_json::to_string(&found).map_err(Failure::new)
 }
 
 fn text(found: &Found) -> String {

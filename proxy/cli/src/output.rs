@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use starve_engine::{ConfigError, StartError};
 
@@ -104,4 +105,9 @@ pub(crate) fn width() -> usize {
         None if io::stdout().is_terminal() => terminal().unwrap_or(100),
         None => 100,
     }
+}
+
+pub(crate) fn now_unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,4 @@
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use starve_admin::report::{Options, TableStyle, build};
 use starve_config::LedgerPlan;
@@ -8,7 +7,7 @@ use starve_ledger::Reader;
 
 use crate::arguments::{Global, Report, ReportFormat};
 use crate::client::{Admin, ClientError};
-use crate::output::{Failure, is_colour, print, width};
+use crate::output::{Failure, is_colour, now_unix_ms, print, width};
 
 /// From the running proxy; from the files where none runs.
 pub(crate) fn run(global: &Global, report: &Report) -> Result<(), Failure> {
@@ -34,9 +33,8 @@ fn from_files(global: &Global, report: &Report, colour: bool) -> Result<String, 
     let read = ConfigFile::new(&global.config).read()?;
     let LedgerPlan::Sqlite(path) = &read.plan.ledger;
     let reader = Reader::open(path).map_err(|error| Failure::new(crate::output::chain(&error)))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let built = build(&route_infos(&read.plan), Some(&reader), &Options::last(report.since, now));
+    let options = Options::last(report.since, now_unix_ms());
+    let built = build(&route_infos(&read.plan), Some(&reader), &options);
     let built = built.map_err(|error| Failure::new(crate::output::chain(&error)))?;
     Ok(match report.format {
         ReportFormat::Table => built.table(TableStyle { width: width(), colour }),

@@ -324,6 +324,20 @@ fn places_that_are_to_be_ignored_make_no_difference() {
 }
 
 #[test]
+fn what_differs_can_be_read_from_the_files_when_no_proxy_runs() {
+    let (legacy, function) = (json(r#"{"price":2}"#), json(r#"{"price":1}"#));
+    let proxy = start(&legacy, &function, "", "", "");
+    proxy.get("/a");
+    wait_for_verdicts(&proxy, "different_body", 1.0);
+    let site = proxy.site().clone();
+    proxy.stop();
+    let json = site.starve(&["diffs", ROUTE, "--format", "json"]).ok().json();
+    assert_eq!(json["fields"][0]["path"], "body:$.price", "{json}");
+    let text = site.starve(&["diffs"]).ok().stdout;
+    assert!(text.contains("legacy 2, function 1"), "{text}");
+}
+
+#[test]
 fn a_path_can_be_copied_from_a_report_into_what_is_ignored() {
     let (legacy, function) = (json(r#"{"a":{"b":1},"c":1}"#), json(r#"{"a":{"b":2},"c":1}"#));
     let proxy = start(&legacy, &function, "", "", "");
