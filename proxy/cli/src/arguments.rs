@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Report(Report),
     /// Show where the answers of the two sides differ, with samples.
     Diffs(Diffs),
+    /// Print entries for routes.yaml for the endpoints that were discovered in traffic.
+    Suggest(Suggest),
     /// Starts a function's process so that it ends with the proxy.
     #[command(hide = true, name = "launch-function")]
     Launch(Launch),
@@ -159,6 +161,18 @@ pub(crate) struct Diffs {
     /// Samples per call of this command.
     #[arg(long, default_value_t = 10)]
     pub(crate) limit: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Suggest {
+    /// The window that is looked at, as 30d, 12h, 90s.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "35d")]
+    pub(crate) since: Duration,
+    /// Endpoints with fewer calls are left out.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) calls: u64,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

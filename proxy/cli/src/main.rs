@@ -12,6 +12,7 @@ mod kill_switch;
 mod output;
 mod report;
 mod run;
+mod suggest;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::KillSwitch(switch) => kill_switch::run(&arguments.global, &switch),
         Command::Report(report) => report::run(&arguments.global, &report),
         Command::Diffs(diffs) => diffs::run(&arguments.global, &diffs),
+        Command::Suggest(suggest) => suggest::run(&arguments.global, &suggest),
         Command::Launch(launch) => return starve_functions::process::launch(launch.command),
     };
     match outcome {

@@ -9,8 +9,12 @@ use crate::arguments::{Global, Report, ReportFormat};
 use crate::client::{Admin, ClientError};
 use crate::output::{Failure, is_colour, now_unix_ms, print, width};
 
-/// From the running proxy; from the files where none runs.
 pub(crate) fn run(global: &Global, report: &Report) -> Result<(), Failure> {
+    print(&fetch(global, report)?)
+}
+
+/// From the running proxy; from the files where none runs.
+pub(crate) fn fetch(global: &Global, report: &Report) -> Result<String, Failure> {
     let colour = is_colour(&io::stdout());
     let format = match report.format {
         ReportFormat::Table => "table",
@@ -21,10 +25,8 @@ pub(crate) fn run(global: &Global, report: &Report) -> Result<(), Failure> {
     let since = humantime::format_duration(report.since).to_string().replace(' ', "");
     let path = format!("/api/report?since={since}&format={format}&width={}&colour={colour}", width());
     match Admin::of(global)?.get(&path) {
-        Ok(answer) => print(&answer.ok()?),
-        Err(ClientError::NotRunning { .. }) if global.admin.is_none() => {
-            print(&from_files(global, report, colour)?)
-        }
+        Ok(answer) => answer.ok(),
+        Err(ClientError::NotRunning { .. }) if global.admin.is_none() => from_files(global, report, colour),
         Err(error) => Err(error.into()),
     }
 }

@@ -274,6 +274,29 @@ fn commands_for_a_running_proxy_say_when_there_is_none() {
 }
 
 #[test]
+fn what_was_discovered_is_suggested_as_entries_that_check_takes() {
+    let legacy = Origin::named("legacy");
+    let proxy = Proxy::start(&format!("legacy: {}\n", legacy.url()));
+    for id in 1..=3 {
+        proxy.get(&format!("/orders/{id}"));
+    }
+    proxy.client().call("POST", "/orders/7", &[], b"x");
+    proxy.get("/carts");
+    eventually("all calls in the ledger", || {
+        let report = proxy.report();
+        let seen = [("GET", "/orders/{int}"), ("POST", "/orders/{int}"), ("GET", "/carts")]
+            .map(|(method, template)| report.discovered(method, template));
+        if seen == [3, 1, 1] { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+    let entries = proxy.starve(&["suggest"]).ok().stdout;
+    assert!(entries.contains("GET,POST /orders/{orderId:int}"), "{entries}");
+    assert!(entries.contains("# 4 calls"), "{entries}");
+    assert!(!proxy.starve(&["suggest", "--calls", "2"]).ok().stdout.contains("/carts"));
+    let site = Site::exactly(&format!("legacy: http://127.0.0.1:1\n{entries}"));
+    assert!(site.starve(&["check"]).ok().stdout.contains("2 routes"));
+}
+
+#[test]
 fn diffs_before_anything_was_compared_say_so() {
     let proxy = Proxy::start("legacy: http://127.0.0.1:1\n");
     assert!(proxy.starve(&["diffs"]).ok().stdout.contains("Nothing has been compared"));
