@@ -5,6 +5,7 @@
 //! whole or not at all; nothing beside a request's own side and client can delay it.
 
 mod admission;
+mod certificates;
 mod configuration;
 mod exchange;
 mod functions;

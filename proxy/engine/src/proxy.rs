@@ -17,6 +17,7 @@ use starve_ledger::{EventKind, Ledger};
 use starve_listener::Counters;
 use starve_migration::{Percent, Stage};
 
+use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile};
 use crate::generation::{Generation, Workshop};
 use crate::metrics::exposition;
@@ -32,6 +33,7 @@ pub(crate) struct Proxy {
     pub(crate) notes: Arc<Notes>,
     pub(crate) discovered: Arc<Mutex<Discovered>>,
     pub(crate) workshop: Workshop,
+    pub(crate) certificates: Certificates,
     pub(crate) file: ConfigFile,
     pub(crate) workers: usize,
     pub(crate) started_at: SystemTime,
@@ -105,13 +107,15 @@ impl Proxy {
         let read = self.file.read_seen(&self.seen)?;
         let before = self.shared.live.load_full();
         let outdated = before.functions.values().any(|function| function.is_outdated());
-        if read.plan == before.plan && !outdated {
-            return Ok(Change { generation: before.number, changed: false });
-        }
-        let next = self
-            .workshop
-            .build(read.plan.clone(), Some(&before))
+        let build = || self.workshop.build(read.plan.clone(), Some(&before));
+        let next = (read.plan != before.plan || outdated)
+            .then(build)
+            .transpose()
             .map_err(|errors| self.file.build_errors(&read, &errors))?;
+        self.certificates
+            .reload(&read.plan)
+            .map_err(|(listener, error)| self.file.listener_error(&read, listener, error.to_string()))?;
+        let Some(next) = next else { return Ok(Change { generation: before.number, changed: false }) };
         let change = Change { generation: next.number, changed: true };
         let difference = diff(&before.plan, &next.plan);
         self.shared.live.store(Arc::new(next));

@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
+use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile, Read};
 use crate::functions::FunctionWorkshop;
 use crate::generation::Workshop;
@@ -85,7 +86,8 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
 
     let control = runtime("starve-control", 2)?;
     let background = runtime("starve-background", workers)?;
-    let proxy = build(options, &read, workers, ledger, &control, &background)?;
+    let certificates = Certificates::new(tls.clone(), &plan);
+    let proxy = build(options, &read, workers, ledger, certificates, &control, &background)?;
     if !read.warnings.is_empty() {
         tracing::warn!("{}", read.warnings);
     }
@@ -161,6 +163,7 @@ fn build(
     read: &Read,
     workers: usize,
     ledger: Arc<Ledger>,
+    certificates: Certificates,
     control: &Runtime,
     background: &Runtime,
 ) -> Result<Arc<Proxy>, StartError> {
@@ -198,6 +201,7 @@ fn build(
         notes,
         discovered: Arc::new(Mutex::new(Discovered::new())),
         workshop,
+        certificates,
         file: options.file,
         workers,
         started_at: SystemTime::now(),

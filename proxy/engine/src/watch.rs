@@ -88,7 +88,10 @@ fn news(proxy: &Proxy) -> Option<&'static str> {
     let generation = proxy.shared.live.load_full();
     // All of them are looked at, so that one news is told once.
     let news = generation.functions.values().filter(|function| function.has_news()).count();
-    (news > 0).then_some("function changed")
+    if news > 0 {
+        return Some("function changed");
+    }
+    proxy.certificates.have_news(&generation.plan).then_some("certificate changed")
 }
 
 async fn look_at_processes(proxy: &Proxy) {

@@ -1,0 +1,62 @@
+//! The certificates of the listeners, read again when their files change.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use starve_config::{ListenerPlan, Plan};
+use starve_listener::{Tls, TlsError};
+
+/// In the order of the listeners that the program started with.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    listeners: Vec<Option<Tls>>,
+    /// The files as they were when they were looked at last, good or bad.
+    seen: Mutex<Vec<Seen>>,
+}
+
+type Seen = (PathBuf, Option<SystemTime>, u64);
+
+impl Certificates {
+    pub(crate) fn new(listeners: Vec<Option<Tls>>, plan: &Plan) -> Self {
+        Self { listeners, seen: Mutex::new(files(plan)) }
+    }
+
+    /// Whether a file is another one than at the last look.
+    pub(crate) fn have_news(&self, plan: &Plan) -> bool {
+        let now = files(plan);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *seen, now.clone()) != now
+    }
+
+    /// Reads them all again. Connections that stand go on with what they have.
+    ///
+    /// # Errors
+    /// The first that cannot be read, with its listener. Nothing is changed then.
+    pub(crate) fn reload(&self, plan: &Plan) -> Result<(), (usize, TlsError)> {
+        // A listener that was added or moved needs a restart, and is none of these.
+        let pairs = || self.listeners.iter().zip(&plan.listeners).enumerate();
+        let with_tls =
+            || pairs().filter_map(|(at, (tls, plan))| Some((at, tls.as_ref()?, plan.tls.as_ref()?)));
+        for (index, _, plan) in with_tls() {
+            Tls::load(plan).map_err(|error| (index, error))?;
+        }
+        for (index, tls, plan) in with_tls() {
+            tls.reload(plan).map_err(|error| (index, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn files(plan: &Plan) -> Vec<Seen> {
+    let pairs =
+        |listener: &ListenerPlan| listener.tls.iter().flat_map(|tls| tls.certificates.clone()).collect();
+    let pairs = plan.listeners.iter().flat_map(|listener| -> Vec<_> { pairs(listener) });
+    pairs.flat_map(|pair| [seen(&pair.certificate), seen(&pair.key)]).collect()
+}
+
+fn seen(file: &Path) -> Seen {
+    let metadata = std::fs::metadata(file).ok();
+    let changed = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+    (file.to_owned(), changed, metadata.map_or(0, |metadata| metadata.len()))
+}
