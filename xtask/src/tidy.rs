@@ -21,11 +21,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-telemetry", &["starve-migration"]),
     ("starve-listener", &["starve-http", "starve-config"]),
     ("starve-upstream", &["starve-http", "starve-config", "starve-telemetry"]),
-    ("starve-functions", &["starve-http", "starve-config", "starve-telemetry"]),
-    ("starve-wasm", &["starve-http", "starve-config", "starve-telemetry", "starve-functions"]),
-    ("starve-shadow", &["starve-http", "starve-migration", "starve-compare", "starve-telemetry"]),
+    ("starve-functions", &["starve-http", "starve-telemetry"]),
+    ("starve-wasm", &["starve-http"]),
+    ("starve-shadow", &["starve-http", "starve-migration", "starve-compare"]),
     ("starve-ledger", &["starve-migration"]),
-    ("starve-admin", &["starve-http", "starve-migration", "starve-telemetry", "starve-ledger"]),
+    ("starve-admin", &["starve-http", "starve-migration", "starve-ledger"]),
 ];
 
 /// Only composition may know everything.
