@@ -22,7 +22,7 @@ use starve_listener::{BindError, Counters, Drain, Settings, Tls, accept, bind};
 use starve_shadow::{Limits, Shadow};
 use starve_telemetry::enter_worker;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
@@ -68,6 +68,8 @@ pub enum StartError {
     Ledger(#[from] LedgerError),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+    #[error("cannot listen to signals")]
+    Signals(#[source] std::io::Error),
 }
 
 /// Runs the proxy until SIGTERM or SIGINT, then drains. `announce` gets one line per bound address.
@@ -92,6 +94,8 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
         tracing::warn!("{}", read.warnings);
     }
 
+    // Before anybody is told that it runs: whoever stops it at once gets a drain as well.
+    let signals = control.block_on(async { Signals::hear() }).map_err(StartError::Signals)?;
     let (begin_drain, drain) = Drain::new();
     let threads = start_workers(&proxy, sockets, &tls, &drain)?;
     say(announce, &threads.addresses, admin.as_ref());
@@ -105,7 +109,7 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     if let Some((listener, plan)) = admin {
         control.spawn(serve_admin(listener, plan, proxy.clone(), stopped));
     }
-    control.block_on(until_told(&proxy));
+    control.block_on(until_told(&proxy, signals));
 
     proxy.ready.store(false, Relaxed);
     let _all_gone = begin_drain.send(true);
@@ -373,22 +377,33 @@ async fn sweep(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// What the program is told from outside.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn hear() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// SIGHUP reloads; SIGTERM and SIGINT end the wait.
-async fn until_told(proxy: &Arc<Proxy>) {
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be heard");
-        return std::future::pending().await;
-    };
+async fn until_told(proxy: &Arc<Proxy>, mut signals: Signals) {
     loop {
         tokio::select! {
-            _ = hangup.recv() => {
+            _ = signals.hangup.recv() => {
                 // The outcome is in the log, the metrics and the API.
                 let _told = proxy.reload("SIGHUP").await;
             }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
         }
     }
     tracing::info!("draining");
