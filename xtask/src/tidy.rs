@@ -15,25 +15,32 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-routing", &[]),
     ("starve-migration", &[]),
     ("starve-compare", &[]),
+    ("starve-callers", &[]),
     ("starve-discovery", &["starve-routing"]),
     ("starve-config", &["starve-routing", "starve-migration", "starve-compare"]),
     ("starve-http", &[]),
-    ("starve-telemetry", &["starve-migration"]),
+    ("starve-telemetry", &["starve-migration", "starve-callers"]),
     ("starve-listener", &["starve-http", "starve-config"]),
     ("starve-upstream", &["starve-http", "starve-config", "starve-telemetry"]),
     ("starve-functions", &["starve-http", "starve-telemetry"]),
     ("starve-wasm", &["starve-http"]),
     ("starve-shadow", &["starve-http", "starve-migration", "starve-compare"]),
-    ("starve-ledger", &["starve-migration"]),
-    ("starve-admin", &["starve-http", "starve-migration", "starve-ledger"]),
+    ("starve-ledger", &["starve-migration", "starve-callers"]),
+    ("starve-admin", &["starve-http", "starve-migration", "starve-callers", "starve-ledger"]),
 ];
 
 /// Only composition may know everything.
 const COMPOSITION: &[&str] = &["starve-engine", "starve"];
 
 /// The pure floor knows no runtime, no protocol library, no clock.
-const PURE: &[&str] =
-    &["starve-routing", "starve-migration", "starve-compare", "starve-discovery", "starve-config"];
+const PURE: &[&str] = &[
+    "starve-routing",
+    "starve-migration",
+    "starve-compare",
+    "starve-callers",
+    "starve-discovery",
+    "starve-config",
+];
 const NOT_PURE: &[&str] = &["tokio", "hyper", "hyper-util", "tower", "prometheus", "fastrand", "rand"];
 
 const LINES_MAX: usize = 600;

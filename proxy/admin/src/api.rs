@@ -65,7 +65,9 @@ pub(crate) async fn read<T: Send + 'static>(
 pub(crate) async fn build_report(shared: &Shared, query: &Query) -> Result<Result<Report, Unread>, String> {
     let window = query.window("since", report::DEFAULT_WINDOW)?;
     let mut options = report::Options::last(window, now_unix_ms());
-    options.last_reload = shared.control.status().last_reload;
+    let status = shared.control.status();
+    options.last_reload = status.last_reload;
+    options.degraded = status.ledger.and_then(|health| health.degraded);
     let routes = shared.control.routes();
     Ok(read(shared.control.ledger_path(), move |reader| report::build(&routes, Some(reader), &options)).await)
 }
@@ -90,14 +92,23 @@ async fn report(shared: &Shared, head: &Parts) -> Reply {
         Ok(Err(unread)) => return unavailable(&unread),
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
     };
+    let dead = query.value("dead") == Some("true");
     match query.value("format") {
+        None | Some("json") if dead => reply::json(StatusCode::OK, &report.dead_value()),
         None | Some("json") => reply::json(StatusCode::OK, &report),
-        Some("csv") => reply::text("text/csv; charset=utf-8; header=present", report.csv()),
-        Some("markdown") => reply::text("text/markdown; charset=utf-8", report.markdown()),
+        Some("csv") => {
+            let csv = if dead { report.dead_csv() } else { report.csv() };
+            reply::text("text/csv; charset=utf-8; header=present", csv)
+        }
+        Some("markdown") => {
+            let markdown = if dead { report.dead_markdown() } else { report.markdown() };
+            reply::text("text/markdown; charset=utf-8", markdown)
+        }
         Some("table") => match query.limit("width", TABLE_WIDTH_DEFAULT, 1_000) {
             Ok(width) => {
-                let colour = query.value("colour") == Some("true");
-                reply::text("text/plain; charset=utf-8", report.table(TableStyle { width, colour }))
+                let style = TableStyle { width, colour: query.value("colour") == Some("true") };
+                let table = if dead { report.dead_table(style) } else { report.table(style) };
+                reply::text("text/plain; charset=utf-8", table)
             }
             Err(detail) => reply::problem(StatusCode::BAD_REQUEST, &detail),
         },

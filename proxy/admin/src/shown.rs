@@ -69,6 +69,35 @@ pub(crate) fn minute(unix_ms: u64) -> String {
     shown.unwrap_or_else(|| "?".to_owned())
 }
 
+/// `512 B`, `1.5 KiB`, `3.0 GiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if n < 1_024 {
+        return format!("{n} B");
+    }
+    let (mut value, mut unit) = (n as f64 / 1_024.0, 0);
+    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1_024.0, unit + 1);
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `2026-06-15`, in UTC.
+pub(crate) fn day(unix_ms: u64) -> String {
+    let shown = timestamp(unix_ms).map(|at| at.to_zoned(TimeZone::UTC).strftime("%F").to_string());
+    shown.unwrap_or_else(|| "?".to_owned())
+}
+
+/// The newest of these shares (0 to 1), at most `width`, as a row of bars; `·` where there was nothing.
+pub(crate) fn bars(shares: &[Option<f64>], width: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let newest = &shares[shares.len().saturating_sub(width)..];
+    newest
+        .iter()
+        .map(|share| share.map_or('·', |share| BARS[((share * 8.0).ceil() as usize).clamp(1, 8) - 1]))
+        .collect()
+}
+
 /// RFC 3339, for `datetime` attributes and tables meant for programs.
 pub(crate) fn rfc3339(unix_ms: u64) -> String {
     timestamp(unix_ms).map(|at| at.to_string()).unwrap_or_default()
@@ -132,6 +161,9 @@ mod tests {
         ] {
             assert_eq!(ratio(share), shown);
         }
+        assert_eq!(bars(&[Some(1.0), None, Some(0.5), Some(0.0), Some(0.001)], 4), "·▄▁▁");
+        assert_eq!([0, 1_023, 1_536, 3 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "3.0 GiB"]);
+        assert_eq!(day(1_781_517_600_000), "2026-06-15");
         assert_eq!(minute(1_781_517_600_000), "2026-06-15 10:00 UTC");
     }
 

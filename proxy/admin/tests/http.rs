@@ -217,6 +217,8 @@ fn fill(path: &std::path::Path) {
             calls,
             duration_us: calls * 2_000,
             bytes_out: 0,
+            bytes_in: 0,
+            apart: 0,
             last_at_unix_ms: now,
         });
     }

@@ -152,6 +152,9 @@ pub(crate) struct Report {
     pub(crate) since: Duration,
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
+    /// Only the dead routes, the longest silent first.
+    #[arg(long)]
+    pub(crate) dead: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,7 +23,11 @@ pub(crate) fn fetch(global: &Global, report: &Report) -> Result<String, Failure>
         ReportFormat::Markdown => "markdown",
     };
     let since = humantime::format_duration(report.since).to_string().replace(' ', "");
-    let path = format!("/api/report?since={since}&format={format}&width={}&colour={colour}", width());
+    let path = format!(
+        "/api/report?since={since}&format={format}&width={}&colour={colour}&dead={}",
+        width(),
+        report.dead
+    );
     match Admin::of(global)?.get(&path) {
         Ok(answer) => answer.ok(),
         Err(ClientError::NotRunning { .. }) if global.admin.is_none() => from_files(global, report, colour),
@@ -38,10 +42,15 @@ fn from_files(global: &Global, report: &Report, colour: bool) -> Result<String, 
     let options = Options::last(report.since, now_unix_ms());
     let built = build(&route_infos(&read.plan), Some(&reader), &options);
     let built = built.map_err(|error| Failure::new(crate::output::chain(&error)))?;
-    Ok(match report.format {
-        ReportFormat::Table => built.table(TableStyle { width: width(), colour }),
-        ReportFormat::Json => built.json() + "\n",
-        ReportFormat::Csv => built.csv(),
-        ReportFormat::Markdown => built.markdown(),
+    let style = TableStyle { width: width(), colour };
+    Ok(match (report.format, report.dead) {
+        (ReportFormat::Table, false) => built.table(style),
+        (ReportFormat::Table, true) => built.dead_table(style),
+        (ReportFormat::Json, false) => built.json() + "\n",
+        (ReportFormat::Json, true) => built.dead_json() + "\n",
+        (ReportFormat::Csv, false) => built.csv(),
+        (ReportFormat::Csv, true) => built.dead_csv(),
+        (ReportFormat::Markdown, false) => built.markdown(),
+        (ReportFormat::Markdown, true) => built.dead_markdown(),
     })
 }

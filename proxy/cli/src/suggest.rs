@@ -31,7 +31,7 @@ struct Entry {
 }
 
 pub(crate) fn run(global: &Global, suggest: &Suggest) -> Result<(), Failure> {
-    let report = Report { since: suggest.since, format: ReportFormat::Json };
+    let report = Report { since: suggest.since, format: ReportFormat::Json, dead: false };
     let found: Found = serde_json::from_str(&report::fetch(global, &report)?).map_err(Failure::new)?;
     let mut entries = entries(&found.discovered);
     entries.retain(|entry| entry.calls >= suggest.calls);

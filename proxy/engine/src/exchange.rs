@@ -1,16 +1,19 @@
 //! One client's request and answer, from the first look at its head to the last byte of its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Method, response};
-use starve_http::{End, Observer, Request};
+use http_body::Body as _;
+use starve_http::{Body, End, Observed, Observer, Request};
 use starve_listener::InFlight;
 use starve_migration::Side;
 use starve_telemetry::Call;
 
 use crate::admission::Place;
+use crate::callers;
 use crate::observations::Observation;
 use crate::route::Route;
 use crate::shared::Shared;
@@ -22,6 +25,8 @@ pub(crate) struct Exchange {
     side: Option<Side>,
     unmatched: Option<Box<Unmatched>>,
     cookie: Option<HeaderValue>,
+    /// What came of a request's body whose length was not declared.
+    received: Option<Arc<AtomicU64>>,
     held: Option<Held>,
 }
 
@@ -61,12 +66,14 @@ impl Exchange {
                 location: None,
             })
         });
-        let call = Some(route.stats().begin(request.method().as_str()));
+        let mut call = route.stats().begin(request.method().as_str());
+        call.made_by(callers::family(request.headers()).kind());
         Self {
-            call,
+            call: Some(call),
             side: None,
             unmatched,
             cookie: None,
+            received: None,
             held: Some(Held { in_flight, _place: Some(place) }),
         }
     }
@@ -78,8 +85,22 @@ impl Exchange {
             side: None,
             unmatched: None,
             cookie: None,
+            received: None,
             held: Some(Held { in_flight, _place: None }),
         }
+    }
+
+    /// Counts the request's body: by its declared length, else as it comes.
+    pub(crate) fn count_upload(&mut self, request: Request) -> Request {
+        let Some(call) = self.call.as_mut().filter(|_| !request.body().is_end_stream()) else {
+            return request;
+        };
+        if let Some(length) = request.body().size_hint().exact() {
+            call.request_bytes(length);
+            return request;
+        }
+        let received = self.received.insert(Arc::default()).clone();
+        request.map(|body| Body::wrap(Observed::new(body, Upload(received))))
     }
 
     pub(crate) fn answered_by(&mut self, side: Side) {
@@ -129,7 +150,10 @@ impl Observer for Exchange {
     }
 
     fn end(&mut self, end: End) {
-        let Some(call) = self.call.take() else { return };
+        let Some(mut call) = self.call.take() else { return };
+        if let Some(received) = &self.received {
+            call.request_bytes(received.load(Relaxed));
+        }
         if let Some(unmatched) = self.unmatched.take() {
             let Unmatched { shared, worker, method, path, status, location } = *unmatched;
             let duration = call.elapsed();
@@ -146,4 +170,15 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.end(End::Dropped);
     }
+}
+
+/// Counts a request's body on its way.
+struct Upload(Arc<AtomicU64>);
+
+impl Observer for Upload {
+    fn data(&mut self, data: &Bytes) {
+        self.0.fetch_add(data.len() as u64, Relaxed);
+    }
+
+    fn end(&mut self, _end: End) {}
 }

@@ -5,6 +5,7 @@
 //! whole or not at all; nothing beside a request's own side and client can delay it.
 
 mod admission;
+mod callers;
 mod certificates;
 mod configuration;
 mod exchange;
@@ -20,6 +21,7 @@ mod registry;
 mod route;
 mod server;
 mod shared;
+mod told;
 mod tunnel;
 mod watch;
 

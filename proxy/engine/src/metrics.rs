@@ -26,7 +26,6 @@ pub(crate) fn exposition(proxy: &Proxy) -> String {
 }
 
 fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
-    let (mut legacy, mut answered, mut dead) = (0, 0, 0);
     for route in live_routes(generation) {
         let stats = route.stats();
         let snapshot = stats.snapshot();
@@ -57,17 +56,11 @@ fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
                 let is_in = u64::from(plan.policy.stage == stage);
                 out.add(&catalogue::ROUTE_STAGE, &[id, stage.as_str()], is_in);
             }
-            dead += u64::from(snapshot.calls() == 0);
-        }
-        for (cell, totals) in &snapshot.cells {
-            answered += if cell.side.is_some() { totals.calls } else { 0 };
-            legacy += if cell.side == Some(Side::Legacy) { totals.calls } else { 0 };
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
-    let ratio = if answered == 0 { 1.0 } else { legacy as f64 / answered as f64 };
-    out.add_float(&catalogue::LEGACY_CALL_RATIO, &[], ratio);
-    out.add(&catalogue::DEAD_ROUTES, &[], dead);
+    let told = proxy.told();
+    out.add_float(&catalogue::LEGACY_CALL_RATIO, &[], told.legacy_call_ratio);
+    out.add(&catalogue::DEAD_ROUTES, &[], told.dead_routes);
     out.add(&catalogue::DISCOVERED_ROUTES, &[], proxy.discovered_count() as u64);
 }
 

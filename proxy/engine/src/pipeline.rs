@@ -66,6 +66,7 @@ async fn answer(
     };
     let route = find(shared, &request);
     let mut exchange = Exchange::begin(&route, &request, (in_flight, place), shared, worker);
+    let request = exchange.count_upload(request);
     let answered = route.answer(shared, request, &mut exchange, peer).await;
     match answered.and_then(|response| tunnel::split(response, switch)) {
         Ok((response, None)) => deliver(response, exchange),

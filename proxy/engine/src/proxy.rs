@@ -24,6 +24,7 @@ use crate::metrics::exposition;
 use crate::recorder::{Notes, now_ms, unix_ms};
 use crate::registry::Registry;
 use crate::shared::Shared;
+use crate::told::Told;
 
 pub(crate) struct Proxy {
     pub(crate) shared: Arc<Shared>,
@@ -39,6 +40,7 @@ pub(crate) struct Proxy {
     pub(crate) started_at: SystemTime,
     pub(crate) ready: AtomicBool,
     pub(crate) last_reload: Mutex<Option<LastReload>>,
+    pub(crate) told: Mutex<Told>,
     /// The text that was looked at last, good or bad, so that nothing is done twice about it.
     pub(crate) seen: Mutex<[u8; 32]>,
     /// One reload or flip at a time.
@@ -55,6 +57,21 @@ pub(crate) struct Change {
 impl Proxy {
     pub(crate) fn last_reload(&self) -> Option<LastReload> {
         self.last_reload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The configured routes as the report wants them.
+    pub(crate) fn route_infos(&self) -> Vec<RouteInfo> {
+        let generation = self.shared.live.load_full();
+        let routes = generation.table.entries().iter().filter_map(|entry| {
+            let killed = entry.value.kept.killed.load(Relaxed);
+            entry.value.plan.as_ref().map(|plan| route_info(plan, killed))
+        });
+        routes.collect()
+    }
+
+    /// The figures that the last report gave.
+    pub(crate) fn told(&self) -> Told {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Endpoint templates learnt so far.
@@ -253,12 +270,7 @@ impl Control for Controlled {
     }
 
     fn routes(&self) -> Vec<RouteInfo> {
-        let generation = self.0.shared.live.load_full();
-        let routes = generation.table.entries().iter().filter_map(|entry| {
-            let killed = entry.value.kept.killed.load(Relaxed);
-            entry.value.plan.as_ref().map(|plan| route_info(plan, killed))
-        });
-        routes.collect()
+        self.0.route_infos()
     }
 
     fn ready(&self) -> bool {

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use starve_callers::Kind;
 use starve_discovery::{Call, Change, Discovered, RowKey, Template};
 use starve_ledger::{
-    Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, Ledger, Sample,
+    ApartCount, Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, LatencyCount,
+    Ledger, Sample, Standing,
 };
 use starve_migration::Side;
+use starve_migration::latency::BUCKETS;
 use starve_shadow::{Finished, Sink};
-use starve_telemetry::{Cell, Code, RouteSnapshot, Totals};
+use starve_telemetry::{Cell, Code, HistogramSnapshot, RouteSnapshot, Totals};
 
 use crate::observations::Observation;
 use crate::registry::Registry;
@@ -106,15 +109,27 @@ pub(crate) struct Recorder {
     discovered: Arc<Mutex<Discovered>>,
     seen: HashMap<String, Seen>,
     since_ms: u64,
+    /// How far the migration was when it was noted last, and on which day.
+    standing: Option<(u64, Standing)>,
     /// What the ledger could not take yet.
     waiting: Option<Batch>,
 }
 
+/// What of a route's counts is recorded.
 #[derive(Default)]
 struct Seen {
     recorded: u64,
     cells: HashMap<Cell, Totals>,
+    sides: [Option<Box<SideSeen>>; SIDES.len()],
 }
+
+#[derive(Default)]
+struct SideSeen {
+    durations: HistogramSnapshot,
+    apart: [u64; Kind::APART.len()],
+}
+
+const SIDES: [Option<Side>; 3] = [None, Some(Side::Legacy), Some(Side::Function)];
 
 impl Recorder {
     pub(crate) fn new(
@@ -123,7 +138,16 @@ impl Recorder {
         notes: Arc<Notes>,
         discovered: Arc<Mutex<Discovered>>,
     ) -> Self {
-        Self { registry, shared, notes, discovered, seen: HashMap::new(), since_ms: now_ms(), waiting: None }
+        Self {
+            registry,
+            shared,
+            notes,
+            discovered,
+            seen: HashMap::new(),
+            since_ms: now_ms(),
+            standing: None,
+            waiting: None,
+        }
     }
 
     /// Takes all that happened since the last time and hands it to the ledger.
@@ -147,16 +171,30 @@ impl Recorder {
         self.since_ms = now;
         let routes: Vec<_> = self.registry.tables().routes.values().cloned().collect();
         for kept in routes {
-            let seen = self.seen.entry(kept.id.clone()).or_default();
             let recorded = kept.stats.recorded();
-            if seen.recorded != recorded {
-                seen.recorded = recorded;
-                batch.counts.extend(seen.differences(&kept.id, &kept.stats.snapshot()));
+            if recorded == self.seen.get(&kept.id).map_or(0, |seen| seen.recorded) {
+                continue;
             }
+            let seen = self.seen.entry(kept.id.clone()).or_default();
+            seen.recorded = recorded;
+            let snapshot = kept.stats.snapshot();
+            batch.counts.extend(seen.differences(&kept.id, &snapshot));
+            seen.spread(&kept.id, &snapshot, &mut batch);
         }
+        batch.standing = self.standing(now);
         batch.discovered = self.discover();
         self.notes.empty_into(&mut batch);
         batch
+    }
+
+    /// How many routes need the monolith; once a day, and when it has changed.
+    fn standing(&mut self, now_ms: u64) -> Option<Standing> {
+        let generation = self.shared.live.load();
+        let routes = &generation.plan.routes;
+        let on_legacy = routes.iter().filter(|route| route.policy.stage.needs_legacy()).count();
+        let standing = Standing { routes: routes.len() as u64, routes_on_legacy: on_legacy as u64 };
+        let noted = Some((now_ms / 86_400_000, standing));
+        (std::mem::replace(&mut self.standing, noted) != noted).then_some(standing)
     }
 
     fn discover(&self) -> Vec<DiscoveredCount> {
@@ -198,7 +236,9 @@ impl Seen {
                     class: class(cell.code),
                     calls: totals.calls - before.calls,
                     duration_us: totals.duration_us.saturating_sub(before.duration_us),
-                    bytes_out: totals.bytes.saturating_sub(before.bytes),
+                    bytes_out: totals.bytes_out.saturating_sub(before.bytes_out),
+                    bytes_in: totals.bytes_in.saturating_sub(before.bytes_in),
+                    apart: totals.apart.saturating_sub(before.apart),
                     last_at_unix_ms: snapshot.side(cell.side).last_call_ms,
                 });
             } else {
@@ -208,6 +248,42 @@ impl Seen {
         }
         counts
     }
+
+    /// What was added to how long calls took, and to the calls of each kind of client.
+    fn spread(&mut self, route: &str, snapshot: &RouteSnapshot, batch: &mut Batch) {
+        for (side, seen) in SIDES.into_iter().zip(&mut self.sides) {
+            let now = snapshot.side(side);
+            if now.duration.count() == 0 {
+                continue;
+            }
+            let seen = seen.get_or_insert_default();
+            let last_at_unix_ms = now.last_call_ms;
+            let added: Vec<_> = differences(&now.duration.buckets, &seen.durations.buckets).collect();
+            if let Some(buckets) =
+                added.try_into().ok().filter(|buckets: &[u64; BUCKETS]| buckets.iter().any(|n| *n > 0))
+            {
+                let buckets = Box::new(buckets);
+                batch.latencies.push(LatencyCount {
+                    route: route.to_owned(),
+                    side,
+                    buckets,
+                    last_at_unix_ms,
+                });
+            }
+            for (kind, calls) in Kind::APART.into_iter().zip(differences(&now.apart, &seen.apart)) {
+                if calls > 0 {
+                    let (route, kind) = (route.to_owned(), kind.as_str());
+                    batch.apart.push(ApartCount { route, kind, calls, last_at_unix_ms });
+                }
+            }
+            seen.durations = now.duration.clone();
+            seen.apart = now.apart;
+        }
+    }
+}
+
+fn differences(now: &[u64], before: &[u64]) -> impl Iterator<Item = u64> {
+    now.iter().zip(before).map(|(now, before)| now.saturating_sub(*before))
 }
 
 /// The ledger's rows for what was added to one of discovery's: answered calls, and those that failed.

@@ -37,7 +37,7 @@ use crate::recorder::{self, Notes, Recorder};
 use crate::refusal::Refusals;
 use crate::registry::Registry;
 use crate::shared::Shared;
-use crate::watch as watching;
+use crate::{told, watch as watching};
 
 /// Streams per HTTP/2 connection.
 const STREAMS_MAX: u32 = 128;
@@ -106,6 +106,7 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     let recording = control.spawn(recorder::run(new_recorder(&proxy), proxy.ledger.clone(), stopped.clone()));
     control.spawn(watching::run(proxy.clone(), stopped.clone()));
     control.spawn(sweep(proxy.clone(), stopped.clone()));
+    control.spawn(told::run(proxy.clone(), stopped.clone()));
     if let Some((listener, plan)) = admin {
         control.spawn(serve_admin(listener, plan, proxy.clone(), stopped));
     }
@@ -211,6 +212,7 @@ fn build(
         started_at: SystemTime::now(),
         ready: AtomicBool::new(false),
         last_reload: Mutex::new(None),
+        told: Mutex::default(),
         seen: Mutex::new(read.hash),
         changing: tokio::sync::Mutex::new(()),
     }))

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use starve_migration::Side;
+use starve_migration::latency::BUCKETS;
 
 /// The name under which things are counted that came after a table was full.
 pub const MORE: &str = "(more)";
@@ -30,6 +31,10 @@ pub struct Batch {
     /// Until when it was counted.
     pub at_unix_ms: u64,
     pub counts: Vec<Count>,
+    pub latencies: Vec<LatencyCount>,
+    pub apart: Vec<ApartCount>,
+    /// The newest counts.
+    pub standing: Option<Standing>,
     pub discovered: Vec<DiscoveredCount>,
     pub comparisons: Vec<ComparisonCount>,
     pub fields: Vec<FieldDelta>,
@@ -53,8 +58,40 @@ pub struct Count {
     pub duration_us: u64,
     /// The sum of the answers' body bytes.
     pub bytes_out: u64,
+    /// The sum of the requests' body bytes.
+    pub bytes_in: u64,
+    /// Those of the calls that health checks, bots and scanners made.
+    pub apart: u64,
     /// When the last of these calls ended. Decides the hour in which all of them are counted.
     pub last_at_unix_ms: u64,
+}
+
+/// How long calls of one route took that one side answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatencyCount {
+    pub route: String,
+    pub side: Option<Side>,
+    /// By the bounds of [`starve_migration::latency`].
+    pub buckets: Box<[u64; BUCKETS]>,
+    /// Decides the hour, as in [`Count::last_at_unix_ms`].
+    pub last_at_unix_ms: u64,
+}
+
+/// Calls of one route by a kind of client that does not show that somebody needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApartCount {
+    pub route: String,
+    /// One of [`starve_callers::Kind`].
+    pub kind: &'static str,
+    pub calls: u64,
+    pub last_at_unix_ms: u64,
+}
+
+/// How many routes there are, and how many of them need the monolith.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub routes: u64,
+    pub routes_on_legacy: u64,
 }
 
 /// Calls of an endpoint that no configured route matched; the default upstream answered.
@@ -142,6 +179,9 @@ impl Batch {
             since_unix_ms: since_unix_ms.min(at_unix_ms),
             at_unix_ms,
             counts: Vec::new(),
+            latencies: Vec::new(),
+            apart: Vec::new(),
+            standing: None,
             discovered: Vec::new(),
             comparisons: Vec::new(),
             fields: Vec::new(),
@@ -153,6 +193,9 @@ impl Batch {
     /// Whether there is nothing to add; recording it still extends the observed time.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
+            && self.latencies.is_empty()
+            && self.apart.is_empty()
+            && self.standing.is_none()
             && self.discovered.is_empty()
             && self.comparisons.is_empty()
             && self.fields.is_empty()
@@ -165,6 +208,9 @@ impl Batch {
         self.since_unix_ms = self.since_unix_ms.min(later.since_unix_ms);
         self.at_unix_ms = self.at_unix_ms.max(later.at_unix_ms);
         self.counts.extend(later.counts);
+        self.latencies.extend(later.latencies);
+        self.apart.extend(later.apart);
+        self.standing = later.standing.or(self.standing);
         self.discovered.extend(later.discovered);
         self.comparisons.extend(later.comparisons);
         self.fields.extend(later.fields);
@@ -177,6 +223,14 @@ impl Batch {
         fold(&mut self.counts, |a, b| compare_counts(a, b).then(hour_of(a).cmp(&hour_of(b))), add_count);
         if self.counts.len() > WAITING_COUNTS_MAX {
             fold(&mut self.counts, compare_counts, add_count);
+        }
+        fold(&mut self.latencies, |a, b| compare_latencies(a, b).then(a.hour().cmp(&b.hour())), add_latency);
+        if self.latencies.len() > WAITING_COUNTS_MAX {
+            fold(&mut self.latencies, compare_latencies, add_latency);
+        }
+        fold(&mut self.apart, |a, b| compare_apart(a, b).then(a.hour().cmp(&b.hour())), add_apart);
+        if self.apart.len() > WAITING_COUNTS_MAX {
+            fold(&mut self.apart, compare_apart, add_apart);
         }
         fold(&mut self.discovered, compare_discovered, add_discovered);
         if self.discovered.len() > WAITING_NAMES_MAX {
@@ -231,6 +285,40 @@ fn add_count(kept: &mut Count, more: &Count) {
     kept.calls = kept.calls.saturating_add(more.calls);
     kept.duration_us = kept.duration_us.saturating_add(more.duration_us);
     kept.bytes_out = kept.bytes_out.saturating_add(more.bytes_out);
+    kept.bytes_in = kept.bytes_in.saturating_add(more.bytes_in);
+    kept.apart = kept.apart.saturating_add(more.apart);
+    kept.last_at_unix_ms = kept.last_at_unix_ms.max(more.last_at_unix_ms);
+}
+
+impl LatencyCount {
+    fn hour(&self) -> u64 {
+        self.last_at_unix_ms / HOUR_MS
+    }
+}
+
+fn compare_latencies(a: &LatencyCount, b: &LatencyCount) -> Ordering {
+    (&a.route, a.side).cmp(&(&b.route, b.side))
+}
+
+fn add_latency(kept: &mut LatencyCount, more: &LatencyCount) {
+    for (kept, more) in kept.buckets.iter_mut().zip(more.buckets.iter()) {
+        *kept = kept.saturating_add(*more);
+    }
+    kept.last_at_unix_ms = kept.last_at_unix_ms.max(more.last_at_unix_ms);
+}
+
+impl ApartCount {
+    fn hour(&self) -> u64 {
+        self.last_at_unix_ms / HOUR_MS
+    }
+}
+
+fn compare_apart(a: &ApartCount, b: &ApartCount) -> Ordering {
+    (&a.route, a.kind).cmp(&(&b.route, b.kind))
+}
+
+fn add_apart(kept: &mut ApartCount, more: &ApartCount) {
+    kept.calls = kept.calls.saturating_add(more.calls);
     kept.last_at_unix_ms = kept.last_at_unix_ms.max(more.last_at_unix_ms);
 }
 
@@ -266,6 +354,8 @@ mod tests {
             calls,
             duration_us: calls * 10,
             bytes_out: calls * 100,
+            bytes_in: calls * 3,
+            apart: 0,
             last_at_unix_ms: at,
         }
     }
@@ -276,7 +366,15 @@ mod tests {
         first.counts = vec![count("a", 1, 500), count("b", 2, 600)];
         let mut second = Batch::new(1_000, HOUR_MS + 1);
         second.counts = vec![count("a", 4, 900), count("a", 8, HOUR_MS + 1)];
+        let latency = |n| LatencyCount {
+            route: "a".to_owned(),
+            side: Some(Side::Legacy),
+            buckets: Box::new([n; BUCKETS]),
+            last_at_unix_ms: n,
+        };
+        (first.latencies, second.latencies) = (vec![latency(1)], vec![latency(2), latency(HOUR_MS)]);
         first.merge(second);
+        assert_eq!(first.latencies.iter().map(|row| row.buckets[3]).collect::<Vec<_>>(), [3, HOUR_MS]);
         assert_eq!((first.since_unix_ms, first.at_unix_ms), (0, HOUR_MS + 1));
         assert_eq!(first.counts, [count("a", 5, 900), count("a", 8, HOUR_MS + 1), count("b", 2, 600)]);
     }

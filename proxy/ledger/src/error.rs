@@ -46,6 +46,12 @@ pub enum LedgerError {
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
 
+    #[error(
+        "ledger `{}` was written by an older starve (schema {found}, this one reads {known}); \
+         `starve run` brings it up to date", path.display()
+    )]
+    Older { path: PathBuf, found: u32, known: u32 },
+
     #[error("ledger `{}` cannot be opened", path.display())]
     Open {
         path: PathBuf,

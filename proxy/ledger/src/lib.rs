@@ -12,8 +12,10 @@
 mod batch;
 mod error;
 mod journal;
+mod latency;
 mod lock;
 mod open;
+mod progress;
 mod reader;
 mod retention;
 mod rows;
@@ -21,12 +23,15 @@ mod schema;
 mod store;
 mod writer;
 
-pub use batch::{Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, MORE, Sample};
+pub use batch::{
+    ApartCount, Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, LatencyCount,
+    MORE, Sample, Standing,
+};
 pub use error::{CloseError, LedgerError};
 pub use reader::Reader;
 pub use retention::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, SAMPLES_KEPT_PER_ROUTE};
 pub use rows::{
-    Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, LoggedEvent, LoggedSample,
-    RouteTotals,
+    Apart, Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, Latencies, LoggedEvent,
+    LoggedSample, ProgressDay, RouteTotals,
 };
 pub use writer::{Health, Ledger};

@@ -16,7 +16,8 @@ use crate::rows::{
 use crate::store::{DISCOVERED, ROUTE, int};
 use crate::{LedgerError, schema};
 
-/// Holes shorter than this are a quick restart or the rhythm of the batches.
+/// Holes shorter than this are a quick restart or the rhythm of the batches. After a kill every hole counts:
+/// what was not written by then is lost.
 const GAP_MIN_MS: u64 = 5_000;
 
 /// A consistent view of a ledger. Hold it briefly: as long as it lives, the write-ahead log only grows.
@@ -45,6 +46,9 @@ impl Reader {
             schema::State::Foreign => Err(LedgerError::Foreign { path }),
             schema::State::Ours { version: found } if found > schema::VERSION => {
                 Err(LedgerError::Newer { path, found, known: schema::VERSION })
+            }
+            schema::State::Ours { version: found } if found < schema::VERSION => {
+                Err(LedgerError::Older { path, found, known: schema::VERSION })
             }
             schema::State::Ours { .. } => Ok(Self { connection, path }),
         }
@@ -87,8 +91,10 @@ impl Reader {
     /// The file cannot be read.
     pub fn comparisons(&self, since_unix_ms: u64) -> Result<Vec<Comparisons>, LedgerError> {
         self.rows(
-            "SELECT e.name, c.verdict, sum(c.n) FROM comparisons_hourly c JOIN endpoints e ON e.id = c.endpoint
-             WHERE c.hour >= ?1 GROUP BY e.name, c.verdict ORDER BY e.name, c.verdict",
+            "SELECT e.name, c.verdict, c.n
+             FROM (SELECT endpoint, verdict, sum(n) AS n FROM comparisons_hourly WHERE hour >= ?1
+                 GROUP BY endpoint, verdict) c
+             JOIN endpoints e ON e.id = c.endpoint ORDER BY e.name, c.verdict",
             params![int(since_unix_ms / HOUR_MS)],
             |row| Ok(Comparisons { route: row.get(0)?, verdict: row.get(1)?, n: number(row, 2)? }),
         )
@@ -205,17 +211,18 @@ impl Reader {
         let (hour, day) = self.split(since_unix_ms)?;
         self.rows(
             "WITH parts AS (
-                 SELECT endpoint, side, method, class, calls, duration_us, bytes_out
+                 SELECT endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart
                      FROM calls_hourly WHERE hour >= ?1 AND hour < ?2 * 24
                  UNION ALL
-                 SELECT endpoint, side, method, class, calls, duration_us, bytes_out
+                 SELECT endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart
                      FROM calls_daily WHERE day >= ?2),
              sums AS (
                  SELECT endpoint, side, method, class, sum(calls) AS calls, sum(duration_us) AS duration_us,
-                     sum(bytes_out) AS bytes_out
+                     sum(bytes_out) AS bytes_out, sum(bytes_in) AS bytes_in, sum(apart) AS apart
                  FROM parts GROUP BY endpoint, side, method, class)
              SELECT e.name, t.side, t.method, t.class, coalesce(s.calls, 0), coalesce(s.duration_us, 0),
-                 coalesce(s.bytes_out, 0), t.first_ms, t.last_ms
+                 coalesce(s.bytes_out, 0), t.first_ms, t.last_ms, coalesce(s.bytes_in, 0), coalesce(s.apart, 0),
+                 t.regular_ms
              FROM calls_total t JOIN endpoints e ON e.id = t.endpoint
                  LEFT JOIN sums s ON s.endpoint = t.endpoint AND s.side = t.side
                      AND s.method = t.method AND s.class = t.class
@@ -232,6 +239,9 @@ impl Reader {
                     bytes_out: number(row, 6)?,
                     first_unix_ms: number(row, 7)?,
                     last_unix_ms: number(row, 8)?,
+                    bytes_in: number(row, 9)?,
+                    apart: number(row, 10)?,
+                    last_regular_unix_ms: number(row, 11)?,
                 })
             },
         )
@@ -239,7 +249,7 @@ impl Reader {
 
     /// From which hour on hourly counts are summed, up to which day; from that day on the daily ones are. Hours
     /// that are no longer kept are taken from their day.
-    fn split(&self, since_unix_ms: u64) -> Result<(i64, i64), LedgerError> {
+    pub(crate) fn split(&self, since_unix_ms: u64) -> Result<(i64, i64), LedgerError> {
         let hour = int(since_unix_ms / HOUR_MS);
         let oldest: Option<i64> = self
             .connection
@@ -251,7 +261,7 @@ impl Reader {
         }
     }
 
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -302,12 +312,12 @@ fn classify_read(path: &Path, source: rusqlite::Error) -> LedgerError {
     }
 }
 
-fn number(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(crate) fn number(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     // Only what was unsigned is ever stored; a negative number is a damaged file and shows as 0.
     Ok(u64::try_from(row.get::<_, i64>(index)?).unwrap_or(0))
 }
 
-fn side(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Side>> {
+pub(crate) fn side(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Side>> {
     Ok(match row.get::<_, i64>(index)? {
         1 => Some(Side::Legacy),
         2 => Some(Side::Function),
@@ -337,7 +347,8 @@ fn cover(runs: &[Run], since: u64, now: u64) -> Coverage {
     for run in runs {
         let covered = seen.map_or(0, |seen| seen.until);
         if let Some(seen) = seen {
-            coverage.gaps.extend(gap(seen, run.from, since, now));
+            let min = if seen.clean { GAP_MIN_MS } else { 1 };
+            coverage.gaps.extend(gap(seen, run.from.min(now), since, min));
         }
         let (from, until) = (run.from.max(covered).max(since), run.until.min(now));
         coverage.observed_ms += until.saturating_sub(from);
@@ -346,14 +357,14 @@ fn cover(runs: &[Run], since: u64, now: u64) -> Coverage {
         }
     }
     if let Some(seen) = seen {
-        coverage.gaps.extend(gap(seen, now, since, now));
+        coverage.gaps.extend(gap(seen, now, since, GAP_MIN_MS));
     }
     coverage
 }
 
-fn gap(before: Run, until: u64, since: u64, now: u64) -> Option<Gap> {
-    let (from, until) = (before.until.max(since), until.min(now));
-    (until.saturating_sub(from) >= GAP_MIN_MS).then_some(Gap {
+fn gap(before: Run, until: u64, since: u64, min: u64) -> Option<Gap> {
+    let from = before.until.max(since);
+    (until.saturating_sub(from) >= min).then_some(Gap {
         from_unix_ms: from,
         until_unix_ms: until,
         clean: before.clean,
@@ -366,6 +377,13 @@ mod tests {
 
     fn run(from: u64, until: u64, clean: bool) -> Run {
         Run { from, until, clean }
+    }
+
+    #[test]
+    fn a_quick_restart_is_no_hole_but_a_kill_is() {
+        let quick = |clean| cover(&[run(0, 10_000, clean), run(10_800, 20_000, false)], 0, 20_500).gaps;
+        assert_eq!(quick(true), []);
+        assert_eq!(quick(false), [Gap { from_unix_ms: 10_000, until_unix_ms: 10_800, clean: false }]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use starve_migration::Side;
+use starve_migration::latency::BUCKETS;
 
 /// Calls of one route that were answered by one side, with one method and one status class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,9 +18,47 @@ pub struct RouteTotals {
     pub calls: u64,
     pub duration_us: u64,
     pub bytes_out: u64,
+    pub bytes_in: u64,
+    /// Those of `calls` that health checks, bots and scanners made.
+    pub apart: u64,
     /// Since the ledger exists, whatever the window.
     pub first_unix_ms: u64,
     pub last_unix_ms: u64,
+    /// The last call that was none of `apart`; 0 when there was none.
+    pub last_regular_unix_ms: u64,
+}
+
+/// How long the calls of a route took that one side answered, within the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latencies {
+    pub route: String,
+    pub side: Option<Side>,
+    /// By the bounds of [`starve_migration::latency`].
+    pub buckets: [u64; BUCKETS],
+}
+
+/// Calls of a route by a kind of client that does not show that somebody needs it, within the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    pub route: String,
+    /// One of [`starve_callers::Kind`].
+    pub kind: String,
+    pub calls: u64,
+}
+
+/// How far the migration was on one day, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProgressDay {
+    /// The beginning of the day.
+    pub day_unix_ms: u64,
+    pub calls_legacy: u64,
+    pub calls_function: u64,
+    pub calls_nobody: u64,
+    pub legacy_us: u64,
+    pub function_us: u64,
+    /// At the end of the day; `None` before this was noted.
+    pub routes: Option<u64>,
+    pub routes_on_legacy: Option<u64>,
 }
 
 /// Calls of one endpoint that no configured route matched.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use starve_migration::Side;
 
 use crate::batch::{Batch, Count, HOUR_MS, MORE};
-use crate::{LedgerError, journal, open, retention};
+use crate::{LedgerError, journal, latency, open, progress, retention};
 
 /// Distinct discovered templates; what comes after is counted as [`MORE`].
 const DISCOVERED_MAX: i64 = 4096;
@@ -104,6 +104,7 @@ impl Store {
         }
         let mut writing = Writing { transaction: &transaction, names: &mut self.names };
         writing.counts(&batch.counts)?;
+        writing.spread(batch)?;
         writing.discovered(batch)?;
         let hour = int(batch.at_unix_ms / HOUR_MS);
         writing.comparisons(hour, batch)?;
@@ -167,10 +168,29 @@ impl Writing<'_> {
                 calls: count.calls,
                 duration_us: count.duration_us,
                 bytes_out: count.bytes_out,
+                bytes_in: count.bytes_in,
+                apart: count.apart.min(count.calls),
                 last_ms: count.last_at_unix_ms,
             })?;
+            progress::add_calls(self.transaction, count)?;
         }
         Ok(())
+    }
+
+    /// How the calls of routes spread: over time, over kinds of clients, and over the sides.
+    fn spread(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        for latency in &batch.latencies {
+            let endpoint = self.route(&latency.route)?;
+            latency::add(self.transaction, endpoint, side_code(latency.side), latency)?;
+        }
+        for apart in &batch.apart {
+            let endpoint = self.route(&apart.route)?;
+            progress::add_apart(self.transaction, endpoint, apart)?;
+        }
+        match batch.standing {
+            Some(standing) => progress::note(self.transaction, batch.at_unix_ms, standing),
+            None => Ok(()),
+        }
     }
 
     fn discovered(&mut self, batch: &Batch) -> rusqlite::Result<()> {
@@ -184,6 +204,8 @@ impl Writing<'_> {
                 calls: count.calls,
                 duration_us: count.duration_us,
                 bytes_out: 0,
+                bytes_in: 0,
+                apart: 0,
                 last_ms: count.last_at_unix_ms,
             })?;
         }
@@ -261,17 +283,21 @@ impl Writing<'_> {
         for (bucket, sql) in [
             (
                 calls.last_ms / HOUR_MS,
-                "INSERT INTO calls_hourly VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO calls_hourly (hour, endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
                      duration_us = duration_us + excluded.duration_us,
-                     bytes_out = bytes_out + excluded.bytes_out",
+                     bytes_out = bytes_out + excluded.bytes_out,
+                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart",
             ),
             (
                 calls.last_ms / HOUR_MS / 24,
-                "INSERT INTO calls_daily VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO calls_daily (day, endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
                      duration_us = duration_us + excluded.duration_us,
-                     bytes_out = bytes_out + excluded.bytes_out",
+                     bytes_out = bytes_out + excluded.bytes_out,
+                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart",
             ),
         ] {
             self.transaction.prepare_cached(sql)?.execute(params![
@@ -283,14 +309,22 @@ impl Writing<'_> {
                 int(calls.calls),
                 int(calls.duration_us),
                 int(calls.bytes_out),
+                int(calls.bytes_in),
+                int(calls.apart),
             ])?;
         }
+        // When all of them were apart, the last regular call is an older one.
+        let regular_ms = if calls.calls > calls.apart { calls.last_ms } else { 0 };
         self.transaction
             .prepare_cached(
-                "INSERT INTO calls_total VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
+                "INSERT INTO calls_total (endpoint, side, method, class, calls, duration_us, bytes_out, first_ms,
+                     last_ms, bytes_in, apart, regular_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)
                  ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
                      duration_us = duration_us + excluded.duration_us,
                      bytes_out = bytes_out + excluded.bytes_out,
+                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart,
+                     regular_ms = max(regular_ms, excluded.regular_ms),
                      first_ms = min(first_ms, excluded.first_ms),
                      last_ms = max(last_ms, excluded.last_ms)",
             )?
@@ -303,6 +337,9 @@ impl Writing<'_> {
                 int(calls.duration_us),
                 int(calls.bytes_out),
                 int(calls.last_ms),
+                int(calls.bytes_in),
+                int(calls.apart),
+                int(regular_ms),
             ])?;
         Ok(())
     }
@@ -316,6 +353,8 @@ struct Calls<'a> {
     calls: u64,
     duration_us: u64,
     bytes_out: u64,
+    bytes_in: u64,
+    apart: u64,
     last_ms: u64,
 }
 
@@ -394,6 +433,8 @@ mod tests {
             calls: 7,
             duration_us: 1,
             bytes_out: 1,
+            bytes_in: 1,
+            apart: 0,
             last_at_unix_ms: 1_000,
         }];
         for number in [1, 1, 2, 1, 2] {

@@ -84,6 +84,8 @@ fn writes_until_killed() {
         calls: 1,
         duration_us: 1,
         bytes_out: 1,
+        bytes_in: 0,
+        apart: 0,
         last_at_unix_ms: at,
     };
     for number in 1_u64.. {

@@ -27,6 +27,8 @@ fn count(route: &str, side: Option<Side>, method: &'static str, class: u8, calls
         calls,
         duration_us: calls * 1_000,
         bytes_out: calls * 7,
+        bytes_in: 0,
+        apart: 0,
         last_at_unix_ms: at,
     }
 }

@@ -1,8 +1,9 @@
-//! Stages, sides and the sticky split: who answers a call, and who gets a copy.
+//! Stages, sides and the sticky split: who answers a call, who gets a copy; and how long each side took.
 //!
 //! Pure: the draw of chance, the clock and the request are arguments. A request enters at
 //! [`Policy::decide`], which is the table of stages in `docs/stages.md` as one function.
 
+pub mod latency;
 mod percent;
 mod split;
 mod stage;

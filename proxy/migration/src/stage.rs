@@ -75,6 +75,11 @@ impl Stage {
     pub fn needs_function(self) -> bool {
         !matches!(self, Self::Legacy | Self::Retired)
     }
+
+    /// Whether the monolith still answers for somebody.
+    pub fn needs_legacy(self) -> bool {
+        matches!(self, Self::Legacy | Self::Shadow | Self::Canary)
+    }
 }
 
 impl fmt::Display for Stage {

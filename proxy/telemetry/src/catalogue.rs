@@ -74,9 +74,9 @@ catalogue! {
     DISCOVERED_ROUTES = Gauge "starve_discovered_routes" []
         "Endpoint templates learnt from calls that no route matched.";
     DEAD_ROUTES = Gauge "starve_dead_routes" []
-        "Configured routes without a call since counting began.";
+        "Endpoints that the report lists as dead: no wanted call in its window. Renewed every few seconds.";
     LEGACY_CALL_RATIO = Gauge "starve_legacy_call_ratio" []
-        "Share of all answered calls that the monolith answered, since the process started.";
+        "The monolith's share of the answered calls in the window of the report. Renewed every few seconds.";
     LEDGER_OK = Gauge "starve_ledger_ok" []
         "1 while counts are written to the ledger, 0 while they wait in memory.";
 }

@@ -7,7 +7,6 @@ use prometheus::{Encoder as _, TextEncoder};
 
 use crate::HistogramSnapshot;
 use crate::catalogue::{Kind, Metric};
-use crate::histogram::BOUNDS_S;
 
 /// One scrape: values are put in under a metric of the catalogue and come out as text (Prometheus
 /// exposition format 0.0.4).
@@ -43,16 +42,13 @@ impl Exposition {
     #[expect(clippy::cast_precision_loss, reason = "a sum of microseconds, read as seconds")]
     pub fn add_histogram(&mut self, metric: &'static Metric, labels: &[&str], value: &HistogramSnapshot) {
         let mut histogram = Histogram::default();
-        let mut cumulative = 0;
-        let mut buckets = Vec::with_capacity(BOUNDS_S.len());
-        for (bound, count) in BOUNDS_S.into_iter().zip(value.buckets) {
-            cumulative += count;
+        let buckets = value.cumulative().map(|(bound, count)| {
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(bound);
-            bucket.set_cumulative_count(cumulative);
-            buckets.push(bucket);
-        }
-        histogram.set_bucket(buckets);
+            bucket.set_cumulative_count(count);
+            bucket
+        });
+        histogram.set_bucket(buckets.collect());
         histogram.set_sample_count(value.count());
         histogram.set_sample_sum(value.sum_us as f64 / 1e6);
         let mut sample = sample(metric, labels);
@@ -124,7 +120,7 @@ mod tests {
     fn histograms_are_cumulative() {
         let mut value = HistogramSnapshot::default();
         value.buckets[0] = 2;
-        value.buckets[17] = 1;
+        value.buckets[32] = 1;
         value.sum_us = 1_500_000;
         let mut exposition = Exposition::default();
         exposition.add_histogram(&catalogue::REQUEST_DURATION, &["r", "legacy"], &value);

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use starve_callers::Kind;
 use starve_migration::Side;
 
 use crate::{Histogram, HistogramSnapshot, worker_index};
@@ -111,28 +112,33 @@ fn answerer(side: Option<Side>) -> usize {
     }
 }
 
-/// One worker's counts of one route. Aligned so that no two workers write to one cache line.
+/// One worker's counts of one route. What a route never does costs a pointer: most are answered by one side,
+/// with one method, and a table of all combinations for each of 100,000 routes and worker would be gigabytes.
+/// Aligned so that no two workers write to one cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard {
-    cells: [[[CellShard; Code::ALL.len()]; Method::ALL.len()]; ANSWERERS.len()],
-    sides: [SideShard; ANSWERERS.len()],
+    sides: [OnceLock<Box<SideShard>>; ANSWERERS.len()],
     /// All calls, written last: as long as it stays, nothing else has changed.
     recorded: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct SideShard {
+    methods: [OnceLock<Box<[CellShard; Code::ALL.len()]>>; Method::ALL.len()],
+    duration: Histogram,
+    first_byte: Histogram,
+    last_call_ms: AtomicU64,
+    apart: [AtomicU64; Kind::APART.len()],
 }
 
 #[derive(Debug, Default)]
 struct CellShard {
     calls: AtomicU64,
     duration_us: AtomicU64,
-    bytes: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct SideShard {
-    duration: Histogram,
-    first_byte: Histogram,
-    last_call_ms: AtomicU64,
+    bytes_out: AtomicU64,
+    bytes_in: AtomicU64,
+    apart: AtomicU64,
 }
 
 /// The counts of one route since the process started. Kept across generations: a route that is the same
@@ -157,7 +163,9 @@ impl RouteStats {
             side: None,
             code: Code::None,
             first_byte: None,
-            bytes: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            kind: Kind::Regular,
             recorded: false,
         }
     }
@@ -179,24 +187,45 @@ impl RouteStats {
         let mut snapshot = RouteSnapshot::default();
         for shard in self.shards.iter().filter_map(OnceLock::get) {
             for (index, side) in ANSWERERS.into_iter().enumerate() {
-                for method in Method::ALL {
-                    for code in Code::ALL {
-                        let counted = &shard.cells[index][method as usize][code as usize];
-                        let calls = counted.calls.load(Relaxed);
-                        if calls > 0 {
-                            let duration_us = counted.duration_us.load(Relaxed);
-                            let bytes = counted.bytes.load(Relaxed);
-                            snapshot.add(Cell { side, method, code }, Totals { calls, duration_us, bytes });
-                        }
-                    }
+                if let Some(counted) = shard.sides[index].get() {
+                    counted.add_to(side, &mut snapshot);
                 }
-                let (from, to) = (&shard.sides[index], &mut snapshot.sides[index]);
-                from.duration.add_to(&mut to.duration);
-                from.first_byte.add_to(&mut to.first_byte);
-                to.last_call_ms = to.last_call_ms.max(from.last_call_ms.load(Relaxed));
             }
         }
         snapshot
+    }
+}
+
+impl SideShard {
+    fn add_to(&self, side: Option<Side>, snapshot: &mut RouteSnapshot) {
+        for method in Method::ALL {
+            let Some(codes) = self.methods[method as usize].get() else { continue };
+            for (code, counted) in Code::ALL.into_iter().zip(&**codes) {
+                let totals = counted.totals();
+                if totals.calls > 0 {
+                    snapshot.add(Cell { side, method, code }, totals);
+                }
+            }
+        }
+        let to = &mut snapshot.sides[answerer(side)];
+        self.duration.add_to(&mut to.duration);
+        self.first_byte.add_to(&mut to.first_byte);
+        to.last_call_ms = to.last_call_ms.max(self.last_call_ms.load(Relaxed));
+        for (to, from) in to.apart.iter_mut().zip(&self.apart) {
+            *to += from.load(Relaxed);
+        }
+    }
+}
+
+impl CellShard {
+    fn totals(&self) -> Totals {
+        Totals {
+            calls: self.calls.load(Relaxed),
+            duration_us: self.duration_us.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            apart: self.apart.load(Relaxed),
+        }
     }
 }
 
@@ -214,7 +243,11 @@ pub struct Totals {
     pub calls: u64,
     pub duration_us: u64,
     /// Body bytes sent to clients.
-    pub bytes: u64,
+    pub bytes_out: u64,
+    /// Body bytes of requests; as declared where a length was.
+    pub bytes_in: u64,
+    /// Those of `calls` that health checks, bots and scanners made.
+    pub apart: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -230,6 +263,9 @@ pub struct SideSnapshot {
     pub first_byte: HistogramSnapshot,
     /// Unix milliseconds; 0 is never.
     pub last_call_ms: u64,
+    /// Calls by kinds of clients that do not show that somebody needs the route, in the order of
+    /// [`Kind::APART`].
+    pub apart: [u64; Kind::APART.len()],
 }
 
 impl RouteSnapshot {
@@ -238,7 +274,9 @@ impl RouteSnapshot {
             Some((_, total)) => {
                 total.calls += more.calls;
                 total.duration_us += more.duration_us;
-                total.bytes += more.bytes;
+                total.bytes_out += more.bytes_out;
+                total.bytes_in += more.bytes_in;
+                total.apart += more.apart;
             }
             None => self.cells.push((cell, more)),
         }
@@ -263,7 +301,9 @@ pub struct Call {
     side: Option<Side>,
     code: Code,
     first_byte: Option<Duration>,
-    bytes: u64,
+    bytes_out: u64,
+    bytes_in: u64,
+    kind: Kind,
     recorded: bool,
 }
 
@@ -280,7 +320,17 @@ impl Call {
     }
 
     pub fn body_bytes(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+        self.bytes_out += bytes as u64;
+    }
+
+    /// Bytes of the request's body.
+    pub fn request_bytes(&mut self, bytes: u64) {
+        self.bytes_in += bytes;
+    }
+
+    /// What kind of client calls.
+    pub fn made_by(&mut self, kind: Kind) {
+        self.kind = kind;
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -300,13 +350,19 @@ impl Call {
             return;
         }
         let shard = self.stats.shard();
-        let index = answerer(self.side);
+        let side = shard.sides[answerer(self.side)].get_or_init(Box::default);
+        let cell = &side.methods[self.method as usize].get_or_init(Box::default)[self.code as usize];
         let duration = self.started.elapsed();
-        let cell = &shard.cells[index][self.method as usize][self.code as usize];
         cell.calls.fetch_add(1, Relaxed);
         cell.duration_us.fetch_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX), Relaxed);
-        cell.bytes.fetch_add(self.bytes, Relaxed);
-        let side = &shard.sides[index];
+        cell.bytes_out.fetch_add(self.bytes_out, Relaxed);
+        if self.bytes_in > 0 {
+            cell.bytes_in.fetch_add(self.bytes_in, Relaxed);
+        }
+        if let Some(kind) = self.kind.apart() {
+            cell.apart.fetch_add(1, Relaxed);
+            side.apart[kind].fetch_add(1, Relaxed);
+        }
         side.duration.record(duration);
         if let Some(first_byte) = self.first_byte {
             side.first_byte.record(first_byte);
@@ -364,6 +420,29 @@ mod tests {
         assert_eq!(snapshot.side(Some(Side::Legacy)).duration.count(), 1);
         assert_eq!(snapshot.side(None).first_byte.count(), 0);
         assert!(snapshot.side(Some(Side::Legacy)).last_call_ms > 0);
+    }
+
+    #[test]
+    fn bytes_and_kinds_of_clients_are_counted_beside() {
+        let stats = Arc::new(RouteStats::new(1));
+        for kind in [Kind::Regular, Kind::Bot, Kind::HealthCheck, Kind::Bot] {
+            let mut call = stats.begin("PUT");
+            call.made_by(kind);
+            call.request_bytes(100);
+            call.head(200);
+            call.body_bytes(7);
+            call.finish(true);
+        }
+        let snapshot = stats.snapshot();
+        let (_, totals) = snapshot.cells[0];
+        assert_eq!((totals.calls, totals.apart, totals.bytes_in, totals.bytes_out), (4, 3, 400, 28));
+        assert_eq!(snapshot.side(None).apart, [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_route_that_one_side_answers_costs_little() {
+        let one = size_of::<Shard>() + size_of::<SideShard>() + size_of::<[CellShard; Code::ALL.len()]>();
+        assert!(one <= 1_280, "{one} bytes for each worker that was asked");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::shown;
 
 /// More are in the report; a page of thousands helps nobody.
 const DISCOVERED_SHOWN: usize = 100;
+/// Days; the report has all.
+const BURN_DOWN_SHOWN: usize = 35;
 
 pub(super) fn main(status: &Status, report: &Report) -> Markup {
     html! {
@@ -57,6 +59,50 @@ fn progress(report: &Report) -> Markup {
                 }
                 "."
             }
+            @for warning in &report.warnings { p.banner { (warning) "." } }
+            (burn_down(report))
+        }
+    }
+}
+
+/// The monolith's share of the calls and its routes, day by day.
+fn burn_down(report: &Report) -> Markup {
+    let days = &report.burn_down[report.burn_down.len().saturating_sub(BURN_DOWN_SHOWN)..];
+    html! {
+        @if days.len() > 1 {
+            details open {
+                summary { "Day by day" }
+                div.scroll {
+                    table {
+                        thead {
+                            tr {
+                                th { "Day" } th { "Monolith" } th.number { "Calls" } th.number { "Time" }
+                                th.number { "Routes" }
+                            }
+                        }
+                        tbody {
+                            @for day in days.iter().rev() {
+                                tr {
+                                    td { (day.day) }
+                                    td {
+                                        @if let Some(share) = day.legacy_call_ratio {
+                                            progress max="1" value=(format!("{share:.4}")) {}
+                                        }
+                                    }
+                                    td.number { (ratio(day.legacy_call_ratio)) }
+                                    td.number { (ratio(day.legacy_time_ratio)) }
+                                    td.number {
+                                        @match (day.routes_on_legacy, day.routes) {
+                                            (Some(legacy), Some(routes)) => { (legacy) " of " (routes) }
+                                            _ => { "–" }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -72,7 +118,7 @@ fn routes(report: &Report) -> Markup {
                             tr {
                                 th { "Route" } th { "Stage" }
                                 th.number { "Legacy" } th.number { "Function" }
-                                th.number { "Errors" } th.number { "Mean" }
+                                th.number { "Errors" } th.number { "P95" }
                                 th.number { "Differs" } th { "Last call" } th { "State" } th { "Next step" }
                             }
                         }
@@ -96,7 +142,7 @@ fn route_row(row: &RouteReport, now_unix_ms: u64) -> Markup {
             td.number { (shown::count(legacy.calls)) }
             td.number { (shown::count(function.calls)) }
             td.number { (ratio(legacy.error_ratio)) " / " (ratio(function.error_ratio)) }
-            td.number { (mean(legacy.mean_ms)) " / " (mean(function.mean_ms)) }
+            td.number { (row.p95s()) }
             td.number.bad[row.comparison.different > 0] {
                 (row.differs())
                 @if row.comparison.compared > 0 { span.dim { " of " (shown::count(row.comparison.compared)) } }
@@ -116,13 +162,17 @@ fn dead(report: &Report) -> Markup {
                 h2 { "Dead routes" @if so_far { " so far" } }
                 div.scroll {
                     table {
-                        thead { tr { th { "Endpoint" } th { "State" } th { "Evidence" } } }
+                        thead {
+                            tr { th { "Endpoint" } th { "State" } th.number { "Silent" } th { "Evidence" } th { "Next step" } }
+                        }
                         tbody {
                             @for row in &report.dead {
                                 tr {
                                     td { code { (row.route) } @if !row.configured { span.dim { " discovered" } } }
                                     td { (badge(row.verdict)) }
+                                    td.number { (shown::span(row.silent_ms)) }
                                     td { (row.evidence) }
+                                    td { (row.next_step) }
                                 }
                             }
                         }

@@ -41,7 +41,12 @@ fn facts(row: &RouteReport, now_unix_ms: u64) -> Markup {
             dt { "Last call" } dd { (ago(row.last_call_unix_ms, now_unix_ms)) }
             dt { "Last wanted call" } dd { (ago(row.last_wanted_call_unix_ms, now_unix_ms)) }
             dt { "Not counted as wanted" }
-            dd { (row.not_wanted.probes) " HEAD or OPTIONS, " (row.not_wanted.failed) " answered 4xx or 5xx" }
+            dd {
+                (row.not_wanted.head) " HEAD, " (row.not_wanted.preflights) " OPTIONS, "
+                (row.not_wanted.failed) " answered 4xx or 5xx; "
+                (row.not_wanted.health_checks) " by health checks, " (row.not_wanted.bots) " by bots, "
+                (row.not_wanted.scanners) " by scanners; " (row.not_wanted.copies) " copies of our own"
+            }
         }
     }
 }
@@ -53,7 +58,9 @@ fn sides(row: &RouteReport) -> Markup {
                 th { (name) }
                 td.number { (shown::count(side.calls)) }
                 td.number { (ratio(side.error_ratio)) }
-                td.number { (mean(side.mean_ms)) }
+                @for time in [side.p50_ms, side.p95_ms, side.p99_ms, side.mean_ms] { td.number { (mean(time)) } }
+                td.number { (shown::bytes(side.bytes_in)) }
+                td.number { (shown::bytes(side.bytes_out)) }
             }
         }
     };
@@ -62,13 +69,16 @@ fn sides(row: &RouteReport) -> Markup {
             h2 { "Calls" }
             table {
                 thead {
-                    tr { th { "Side" } th.number { "Calls" } th.number { "Errors" } th.number { "Mean" } }
+                    tr {
+                        th { "Side" } th.number { "Calls" } th.number { "Errors" }
+                        @for title in ["P50", "P95", "P99", "Mean", "In", "Out"] { th.number { (title) } }
+                    }
                 }
                 tbody {
                     (side("legacy", &row.legacy))
                     (side("function", &row.function_side))
                     @if row.calls_nobody > 0 {
-                        tr { th { "nobody" } td.number { (shown::count(row.calls_nobody)) } td {} td {} }
+                        tr { th { "nobody" } td.number { (shown::count(row.calls_nobody)) } td colspan="7" {} }
                     }
                 }
             }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use starve_ledger::{Coverage, LedgerError, Reader, RouteTotals};
+use starve_ledger::{Coverage, LedgerError, ProgressDay, Reader, RouteTotals};
 use starve_migration::Side;
+use starve_migration::latency::{BUCKETS, percentile_us};
 
 use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, share};
 
@@ -16,6 +17,8 @@ pub(super) struct Facts {
     pub(super) discovered: BTreeMap<(String, String), Calls>,
     pub(super) comparisons: HashMap<String, ComparisonReport>,
     pub(super) coverage: Coverage,
+    /// Day by day, whatever the window.
+    pub(super) history: Vec<ProgressDay>,
 }
 
 /// The calls of one endpoint in the window, and when it was called at all.
@@ -33,11 +36,20 @@ pub(super) struct Calls {
     pub(super) last_wanted_unix_ms: Option<u64>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct SideCalls {
     calls: u64,
     errors: u64,
-    duration_us: u64,
+    pub(super) duration_us: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    pub(super) buckets: [u64; BUCKETS],
+}
+
+impl Default for SideCalls {
+    fn default() -> Self {
+        Self { calls: 0, errors: 0, duration_us: 0, bytes_in: 0, bytes_out: 0, buckets: [0; BUCKETS] }
+    }
 }
 
 impl Facts {
@@ -49,6 +61,12 @@ impl Facts {
         let recent_since = now - now.saturating_sub(since) / 4;
         for row in reader.totals(since)? {
             facts.routes.entry(row.route.clone()).or_default().add(&row);
+        }
+        for row in reader.latencies(since)? {
+            facts.routes.entry(row.route).or_default().add_durations(row.side, &row.buckets);
+        }
+        for row in reader.apart(since)? {
+            facts.routes.entry(row.route).or_default().not_wanted.add_kind(&row.kind, row.calls);
         }
         for row in reader.totals(recent_since)? {
             facts.routes.entry(row.route.clone()).or_default().add_recent(&row);
@@ -64,13 +82,20 @@ impl Facts {
                     calls: row.calls,
                     duration_us: row.duration_us,
                     bytes_out: 0,
+                    bytes_in: 0,
+                    apart: 0,
                     first_unix_ms: row.first_unix_ms,
                     last_unix_ms: row.last_unix_ms,
+                    last_regular_unix_ms: row.last_unix_ms,
                 };
                 if recent { calls.add_recent(&row) } else { calls.add(&row) }
             }
         }
         facts.comparisons = comparisons(reader, since)?;
+        for (route, report) in &facts.comparisons {
+            facts.routes.entry(route.clone()).or_default().not_wanted.copies = report.copies();
+        }
+        facts.history = reader.progress()?;
         Ok(facts)
     }
 
@@ -79,6 +104,7 @@ impl Facts {
             routes: HashMap::new(),
             discovered: BTreeMap::new(),
             comparisons: HashMap::new(),
+            history: Vec::new(),
             coverage: Coverage {
                 window_from_unix_ms: since_unix_ms.min(now_unix_ms),
                 window_until_unix_ms: now_unix_ms,
@@ -106,23 +132,35 @@ impl Calls {
             Some(Side::Function) => self.function.add(row),
             None => self.nobody += row.calls,
         }
-        let wanted = is_wanted(row);
-        match wanted {
-            true => self.wanted += row.calls,
-            false if is_probe(&row.method) => self.not_wanted.probes += row.calls,
+        let (is_wanted, apart) = (is_wanted(row), row.apart.min(row.calls));
+        match is_wanted {
+            true => {
+                self.wanted += row.calls - apart;
+                self.not_wanted.automated += apart;
+            }
+            false if is_probe(&row.method) => self.not_wanted.add_probe(&row.method, row.calls),
             false => self.not_wanted.failed += row.calls,
         }
         self.first_unix_ms =
             Some(self.first_unix_ms.map_or(row.first_unix_ms, |at| at.min(row.first_unix_ms)));
         self.last_unix_ms = self.last_unix_ms.max(Some(row.last_unix_ms));
-        if wanted {
-            self.last_wanted_unix_ms = self.last_wanted_unix_ms.max(Some(row.last_unix_ms));
+        if is_wanted && row.last_regular_unix_ms > 0 {
+            self.last_wanted_unix_ms = self.last_wanted_unix_ms.max(Some(row.last_regular_unix_ms));
         }
+    }
+
+    fn add_durations(&mut self, side: Option<Side>, buckets: &[u64; BUCKETS]) {
+        let side = match side {
+            Some(Side::Legacy) => &mut self.legacy,
+            Some(Side::Function) => &mut self.function,
+            None => return,
+        };
+        side.buckets.iter_mut().zip(buckets).for_each(|(to, from)| *to += from);
     }
 
     fn add_recent(&mut self, row: &RouteTotals) {
         if is_wanted(row) {
-            self.wanted_recently += row.calls;
+            self.wanted_recently += row.calls - row.apart.min(row.calls);
         }
     }
 }
@@ -131,6 +169,8 @@ impl SideCalls {
     fn add(&mut self, row: &RouteTotals) {
         self.calls += row.calls;
         self.duration_us += row.duration_us;
+        self.bytes_in += row.bytes_in;
+        self.bytes_out += row.bytes_out;
         if row.class == 5 {
             self.errors += row.calls;
         }
@@ -142,7 +182,43 @@ impl SideCalls {
             errors: self.errors,
             error_ratio: share(self.errors, self.calls),
             mean_ms: share(self.duration_us, self.calls).map(|mean_us| mean_us / 1_000.0),
+            p50_ms: self.percentile_ms(0.5),
+            p95_ms: self.percentile_ms(0.95),
+            p99_ms: self.percentile_ms(0.99),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
         }
+    }
+
+    fn percentile_ms(&self, quantile: f64) -> Option<f64> {
+        percentile_us(&self.buckets, quantile).map(|micros| micros / 1_000.0)
+    }
+}
+
+impl NotWanted {
+    fn add_probe(&mut self, method: &str, calls: u64) {
+        self.probes += calls;
+        match method {
+            "HEAD" => self.head += calls,
+            "OPTIONS" => self.preflights += calls,
+            _ => {}
+        }
+    }
+
+    fn add_kind(&mut self, kind: &str, calls: u64) {
+        match kind {
+            "health-check" => self.health_checks += calls,
+            "bot" => self.bots += calls,
+            "scanner" => self.scanners += calls,
+            _ => {}
+        }
+    }
+}
+
+impl ComparisonReport {
+    /// Copies that were sent, however they ended.
+    fn copies(&self) -> u64 {
+        self.compared + self.function_failed + self.not_compared.values().sum::<u64>()
     }
 }
 

@@ -58,13 +58,38 @@ pub(super) fn is_observed(coverage: &Coverage) -> bool {
     coverage.ratio() >= OBSERVED_MIN
 }
 
+/// What is said as long as a yearly job may not have shown.
+pub(super) fn short_observation(coverage: &Coverage, now_unix_ms: u64) -> Option<String> {
+    let since = now_unix_ms.saturating_sub(coverage.first_unix_ms?);
+    (since < YEARLY_MS).then(|| {
+        format!(
+            "counting began {} ago: what runs once a year may not have shown (13 months)",
+            shown::span(since)
+        )
+    })
+}
+
 /// `observed only 31 s of 35 d`, or how much of the window was.
 pub(super) fn observation(coverage: &Coverage) -> String {
     let window = shown::span(coverage.window_ms());
     match coverage.observed_ms {
         0 => "nothing observed yet".to_owned(),
-        _ if is_observed(coverage) => format!("observed {} of {window}", shown::ratio(coverage.ratio())),
-        observed => format!("observed only {} of {window}", shown::span(observed)),
+        _ if is_observed(coverage) => {
+            format!("observed {} of {window}{}", shown::ratio(coverage.ratio()), gaps(coverage))
+        }
+        observed => format!("observed only {} of {window}{}", shown::span(observed), gaps(coverage)),
+    }
+}
+
+/// `, 2 gaps, 1 of them after a kill`.
+fn gaps(coverage: &Coverage) -> String {
+    let gaps = coverage.gaps.len();
+    let killed = coverage.gaps.iter().filter(|gap| !gap.clean).count();
+    match (gaps, killed) {
+        (0, _) => String::new(),
+        (1, 1) => ", 1 gap after a kill".to_owned(),
+        (_, 0) => format!(", {}", shown::counted(gaps as u64, "gap")),
+        _ => format!(", {gaps} gaps, {killed} of them after a kill"),
     }
 }
 
@@ -108,17 +133,18 @@ fn evidence(verdict: Verdict, calls: &Calls, coverage: &Coverage, now_unix_ms: u
 
 /// Calls that do not keep a route alive may still come from somebody: they are named.
 fn apart(not_wanted: NotWanted) -> String {
-    let NotWanted { probes, failed } = not_wanted;
-    match (probes, failed) {
-        (0, 0) => String::new(),
-        (probes, 0) => format!("; not counted: {} HEAD or OPTIONS", shown::count(probes)),
-        (0, failed) => format!("; not counted: {} answered 4xx or 5xx", shown::count(failed)),
-        (probes, failed) => format!(
-            "; not counted: {} HEAD or OPTIONS, {} answered 4xx or 5xx",
-            shown::count(probes),
-            shown::count(failed)
-        ),
-    }
+    let NotWanted { probes, failed, automated, .. } = not_wanted;
+    let parts = [
+        (probes, "HEAD or OPTIONS"),
+        (failed, "answered 4xx or 5xx"),
+        (automated, "by health checks, bots or scanners"),
+    ];
+    let told: Vec<_> = parts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{} {what}", shown::count(n)))
+        .collect();
+    if told.is_empty() { String::new() } else { format!("; not counted: {}", told.join(", ")) }
 }
 
 fn yearly(verdict: Verdict, coverage: &Coverage, now_unix_ms: u64) -> String {

@@ -13,14 +13,15 @@ mod table;
 pub(crate) mod tests;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use starve_ledger::{Coverage, LedgerError, Reader};
+use starve_ledger::{Coverage, LedgerError, ProgressDay, Reader};
 use starve_migration::{Percent, Stage};
 
 use crate::control::{LastReload, RouteInfo};
+use crate::shown;
 use facts::{Calls, Facts};
 
 pub use judge::Verdict;
@@ -35,13 +36,20 @@ pub struct Options {
     pub since_unix_ms: u64,
     pub now_unix_ms: u64,
     pub last_reload: Option<LastReload>,
+    /// Why the ledger cannot be written at the moment.
+    pub degraded: Option<String>,
 }
 
 impl Options {
     /// The window that ends now.
     pub fn last(window: Duration, now_unix_ms: u64) -> Self {
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        Self { since_unix_ms: now_unix_ms.saturating_sub(window_ms), now_unix_ms, last_reload: None }
+        Self {
+            since_unix_ms: now_unix_ms.saturating_sub(window_ms),
+            now_unix_ms,
+            last_reload: None,
+            degraded: None,
+        }
     }
 }
 
@@ -49,10 +57,15 @@ impl Options {
 pub struct Report {
     pub generated_at_unix_ms: u64,
     pub observation: Coverage,
+    /// What must be known before anything here is acted on.
+    pub warnings: Vec<String>,
     pub progress: Progress,
+    /// How far it was, day by day, oldest first; whatever the window.
+    pub burn_down: Vec<BurnDown>,
     /// In the order of the configuration.
     pub routes: Vec<RouteReport>,
-    /// Configured and discovered endpoints without a wanted call in the window; retired ones are not among them.
+    /// Configured and discovered endpoints without a wanted call in the window, the longest silent first; retired
+    /// ones are not among them.
     pub dead: Vec<DeadRoute>,
     /// Endpoints that no configured route matches, most called first.
     pub discovered: Vec<DiscoveredReport>,
@@ -70,6 +83,8 @@ pub struct Progress {
     pub calls_nobody: u64,
     /// The share of answered calls that the monolith answered; `None` without calls.
     pub legacy_call_ratio: Option<f64>,
+    /// The monolith's share of the time that answering took; `None` without calls.
+    pub legacy_time_ratio: Option<f64>,
     /// Configured routes.
     pub routes: usize,
     /// Configured routes whose stage needs the monolith: legacy, shadow, canary.
@@ -79,6 +94,20 @@ pub struct Progress {
     pub discovered: usize,
     /// The share of routes and discovered endpoints that need the monolith; `None` when there are none.
     pub legacy_route_ratio: Option<f64>,
+}
+
+/// How far the migration was on one day.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BurnDown {
+    /// In UTC, as `2026-06-15`.
+    pub day: String,
+    pub calls_legacy: u64,
+    pub calls_function: u64,
+    pub legacy_call_ratio: Option<f64>,
+    pub legacy_time_ratio: Option<f64>,
+    /// At the end of the day; `None` before this was noted.
+    pub routes: Option<u64>,
+    pub routes_on_legacy: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -117,6 +146,13 @@ pub struct SideReport {
     pub errors: u64,
     pub error_ratio: Option<f64>,
     pub mean_ms: Option<f64>,
+    /// Durations below which half, 95 % and 99 % of the calls stayed, estimated from buckets.
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    /// Body bytes of requests and of answers.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
 }
 
 /// Calls in the window that do not show that somebody needs the route.
@@ -124,8 +160,19 @@ pub struct SideReport {
 pub struct NotWanted {
     /// HEAD, OPTIONS and TRACE.
     pub probes: u64,
+    pub head: u64,
+    /// OPTIONS: what browsers ask before they call from another site.
+    pub preflights: u64,
     /// Answered with 4xx or 5xx.
     pub failed: u64,
+    /// Answered well, but to a health check, a bot or a scanner.
+    pub automated: u64,
+    /// By what user agents say, however they were answered.
+    pub health_checks: u64,
+    pub bots: u64,
+    pub scanners: u64,
+    /// Our own copies to the side that does not answer. They are in no other number.
+    pub copies: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -163,6 +210,10 @@ pub struct DeadRoute {
     pub certain: bool,
     pub evidence: String,
     pub last_wanted_call_unix_ms: Option<u64>,
+    /// How long nobody has wanted it: since the last wanted call, or since counting began.
+    pub silent_ms: u64,
+    pub not_wanted: NotWanted,
+    pub next_step: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -198,8 +249,10 @@ fn assemble(routes: &[RouteInfo], facts: &Facts, options: &Options) -> Report {
     Report {
         generated_at_unix_ms: options.now_unix_ms,
         observation: facts.coverage.clone(),
-        progress: progress(&rows, &discovered),
-        dead: dead(&rows, &discovered, facts),
+        warnings: warnings(facts, options),
+        progress: progress(&rows, &discovered, facts),
+        burn_down: facts.history.iter().map(BurnDown::of).collect(),
+        dead: dead(&rows, &discovered, facts, options),
         routes: rows,
         discovered: discovered.into_iter().filter(|row| row.calls > 0).collect(),
         reload_error: options.last_reload.clone().filter(|reload| !reload.ok),
@@ -235,12 +288,11 @@ fn route_report(route: &RouteInfo, facts: &Facts, options: &Options) -> RouteRep
 
 /// A template that is configured by now is no discovery any more.
 fn discovered_reports(routes: &[RouteInfo], facts: &Facts, options: &Options) -> Vec<DiscoveredReport> {
+    let configured: HashSet<_> = routes.iter().map(|route| route.match_text.as_str()).collect();
     let mut reports: Vec<_> = facts
         .discovered
         .iter()
-        .filter(|((method, template), _)| {
-            !routes.iter().any(|route| route.match_text == format!("{method} {template}"))
-        })
+        .filter(|((method, template), _)| !configured.contains(format!("{method} {template}").as_str()))
         .map(|((method, template), calls)| discovered_report(method, template, calls, facts, options))
         .collect();
     reports.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.template.cmp(&b.template)));
@@ -270,13 +322,28 @@ fn discovered_report(
     }
 }
 
-fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport]) -> Progress {
+fn warnings(facts: &Facts, options: &Options) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(why) = &options.degraded {
+        warnings.push(format!("the ledger cannot be written, the newest counts are missing here: {why}"));
+    }
+    warnings.extend(judge::short_observation(&facts.coverage, options.now_unix_ms));
+    warnings
+}
+
+fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Facts) -> Progress {
     let unrouted: u64 = discovered.iter().map(|row| row.calls).sum();
+    let configured = routes.iter().filter_map(|row| facts.routes.get(&row.id));
+    let (legacy_us, function_us) = configured.fold((0, 0), |(legacy, function), calls| {
+        (legacy + calls.legacy.duration_us, function + calls.function.duration_us)
+    });
+    let names = discovered.iter().map(|row| (row.method.clone(), row.template.clone()));
+    let unrouted_calls = names.filter_map(|name| facts.discovered.get(&name));
+    let legacy_us = legacy_us + unrouted_calls.map(|calls| calls.legacy.duration_us).sum::<u64>();
     let calls_legacy = routes.iter().map(|row| row.legacy.calls).sum::<u64>() + unrouted;
     let calls_function = routes.iter().map(|row| row.function_side.calls).sum::<u64>();
     let calls = calls_legacy + calls_function;
-    let on_legacy = |row: &&RouteReport| matches!(row.stage, Stage::Legacy | Stage::Shadow | Stage::Canary);
-    let routes_on_legacy = routes.iter().filter(on_legacy).count();
+    let routes_on_legacy = routes.iter().filter(|row| row.stage.needs_legacy()).count();
     let wanted_discovered = discovered.iter().filter(|row| row.calls_wanted > 0).count();
     let mut routes_by_stage: BTreeMap<_, _> = Stage::ALL.map(|stage| (stage.as_str(), 0)).into();
     for row in routes {
@@ -288,6 +355,7 @@ fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport]) -> Progress
         calls_function,
         calls_nobody: routes.iter().map(|row| row.calls_nobody).sum(),
         legacy_call_ratio: share(calls_legacy, calls),
+        legacy_time_ratio: share(legacy_us, legacy_us + function_us),
         routes: routes.len(),
         routes_on_legacy,
         routes_by_stage,
@@ -299,8 +367,29 @@ fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport]) -> Progress
     }
 }
 
-fn dead(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Facts) -> Vec<DeadRoute> {
+impl BurnDown {
+    fn of(day: &ProgressDay) -> Self {
+        Self {
+            day: shown::day(day.day_unix_ms),
+            calls_legacy: day.calls_legacy,
+            calls_function: day.calls_function,
+            legacy_call_ratio: share(day.calls_legacy, day.calls_legacy + day.calls_function),
+            legacy_time_ratio: share(day.legacy_us, day.legacy_us + day.function_us),
+            routes: day.routes,
+            routes_on_legacy: day.routes_on_legacy,
+        }
+    }
+}
+
+fn dead(
+    routes: &[RouteReport],
+    discovered: &[DiscoveredReport],
+    facts: &Facts,
+    options: &Options,
+) -> Vec<DeadRoute> {
     let certain = judge::is_observed(&facts.coverage);
+    let counted_since = facts.coverage.first_unix_ms.unwrap_or(options.now_unix_ms);
+    let silent_ms = |last: Option<u64>| options.now_unix_ms.saturating_sub(last.unwrap_or(counted_since));
     let configured =
         routes.iter().filter(|row| row.stage != Stage::Retired && row.calls_wanted == 0).map(|row| {
             DeadRoute {
@@ -310,11 +399,15 @@ fn dead(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Facts) 
                 certain,
                 evidence: row.evidence.clone(),
                 last_wanted_call_unix_ms: row.last_wanted_call_unix_ms,
+                silent_ms: silent_ms(row.last_wanted_call_unix_ms),
+                not_wanted: row.not_wanted,
+                next_step: row.next_step.clone(),
             }
         });
     // What never had a wanted call is no endpoint: a scanner's guess, answered with 404.
     let unrouted = discovered.iter().filter_map(|row| {
-        let last = facts.discovered.get(&(row.method.clone(), row.template.clone()))?.last_wanted_unix_ms?;
+        let calls = facts.discovered.get(&(row.method.clone(), row.template.clone()))?;
+        let last = calls.last_wanted_unix_ms?;
         (row.calls_wanted == 0).then(|| DeadRoute {
             route: format!("{} {}", row.method, row.template),
             configured: false,
@@ -322,9 +415,15 @@ fn dead(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Facts) 
             certain,
             evidence: row.evidence.clone(),
             last_wanted_call_unix_ms: Some(last),
+            silent_ms: silent_ms(Some(last)),
+            not_wanted: calls.not_wanted,
+            next_step: "name it in routes.yaml with stage retired, or keep watching".to_owned(),
         })
     });
-    configured.chain(unrouted).collect()
+    let mut dead: Vec<_> = configured.chain(unrouted).collect();
+    // Never called comes before called long ago; among equals the order of the configuration stays.
+    dead.sort_by_key(|row| row.last_wanted_call_unix_ms);
+    dead
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: no line is wider than asked for, as long as that is 60 or more; nothing wraps.
 
+use std::collections::{HashMap, HashSet};
+
 use starve_migration::Stage;
 
 use super::{Report, RouteReport, Verdict};
@@ -9,7 +11,7 @@ use crate::shown;
 
 const WIDTH_MIN: usize = 60;
 const WIDTH_MAX: usize = 200;
-/// From this width on, errors and mean times have columns.
+/// From this width on, errors and times have columns.
 const WIDE: usize = 110;
 const GAP: &str = "  ";
 const DISCOVERED_SHOWN: usize = 20;
@@ -35,10 +37,24 @@ enum Ink {
 }
 
 impl Report {
+    /// The dead routes alone as aligned text, each with its next step.
+    pub fn dead_table(&self, style: TableStyle) -> String {
+        let mut page = Page::new(style);
+        for line in &self.warnings {
+            page.line(&[("warning: ", Ink::Yellow), (line, Ink::Plain)]);
+        }
+        let observation = super::judge::observation(&self.observation);
+        page.line(&[(&observation, Ink::Dim)]);
+        page.dead(self);
+        if self.dead.is_empty() {
+            page.line(&[("no dead routes", Ink::Green)]);
+        }
+        page.text
+    }
+
     /// The whole report as aligned text.
     pub fn table(&self, style: TableStyle) -> String {
-        let width = style.width.clamp(WIDTH_MIN, WIDTH_MAX);
-        let mut page = Page { text: String::new(), width, colour: style.colour };
+        let mut page = Page::new(style);
         page.head(self);
         page.routes(self);
         page.dead(self);
@@ -62,6 +78,11 @@ struct Column {
 }
 
 impl Page {
+    fn new(style: TableStyle) -> Self {
+        let width = style.width.clamp(WIDTH_MIN, WIDTH_MAX);
+        Self { text: String::new(), width, colour: style.colour }
+    }
+
     fn head(&mut self, report: &Report) {
         let progress = &report.progress;
         if let Some(error) = &report.reload_error {
@@ -74,8 +95,11 @@ impl Page {
             Some(bar) => self.line(&[("Monolith ", Ink::Bold), (&bar, Ink::Yellow), (" ", Ink::Plain)]),
             None => self.line(&[("Monolith", Ink::Bold)]),
         }
-        for line in summary.iter().take(3) {
-            self.line(&[(GAP, Ink::Plain), (line, Ink::Plain)]);
+        for line in summary {
+            self.line(&[(GAP, Ink::Plain), (&line, Ink::Plain)]);
+        }
+        for line in &report.warnings {
+            self.line(&[(GAP, Ink::Plain), ("warning: ", Ink::Yellow), (line, Ink::Plain)]);
         }
     }
 
@@ -119,7 +143,11 @@ impl Page {
         }
         let so_far = if report.dead.iter().all(|row| row.certain) { "" } else { " so far" };
         self.title(&format!("Dead routes{so_far} ({})", report.dead.len()));
-        self.list(report.dead.iter().map(|row| (row.route.as_str(), row.evidence.clone())).collect());
+        let rows = report.dead.iter();
+        self.list(
+            rows.map(|row| (row.route.as_str(), format!("{}: {}", row.verdict.as_str(), row.evidence)))
+                .collect(),
+        );
     }
 
     fn discovered(&mut self, report: &Report) {
@@ -216,8 +244,8 @@ fn columns(width: usize) -> Vec<Column> {
         columns.extend([
             Column { title: "L ERR", right: true, cell: |row, _| error(row.legacy.error_ratio) },
             Column { title: "F ERR", right: true, cell: |row, _| error(row.function_side.error_ratio) },
-            Column { title: "L MEAN", right: true, cell: |row, _| mean(row.legacy.mean_ms) },
-            Column { title: "F MEAN", right: true, cell: |row, _| mean(row.function_side.mean_ms) },
+            Column { title: "L P95", right: true, cell: |row, _| time(row.legacy.p95_ms) },
+            Column { title: "F P95", right: true, cell: |row, _| time(row.function_side.p95_ms) },
         ]);
     }
     columns.extend([
@@ -241,8 +269,8 @@ fn error(ratio: Option<f64>) -> (String, Ink) {
     (ratio.map_or_else(|| "–".to_owned(), shown::ratio), ink)
 }
 
-fn mean(mean_ms: Option<f64>) -> (String, Ink) {
-    (mean_ms.map_or_else(|| "–".to_owned(), shown::milliseconds), Ink::Plain)
+fn time(ms: Option<f64>) -> (String, Ink) {
+    (ms.map_or_else(|| "–".to_owned(), shown::milliseconds), Ink::Plain)
 }
 
 fn last_call(row: &RouteReport, now: u64) -> (String, Ink) {
@@ -337,16 +365,18 @@ fn broken(text: &str, width: usize) -> Vec<String> {
 
 /// Each step with its route; a step that many routes share is told once, where the first of them stands.
 fn next_steps(routes: &[RouteReport]) -> Vec<(&str, String)> {
-    let shared = |step: &str| routes.iter().filter(|row| row.next_step == step).count();
-    let mut told: Vec<&str> = Vec::new();
+    let mut shared: HashMap<&str, usize> = HashMap::new();
+    for row in routes {
+        *shared.entry(&row.next_step).or_default() += 1;
+    }
+    let mut told: HashSet<&str> = HashSet::new();
     let mut rows = Vec::new();
     for row in routes {
         let step = row.next_step.as_str();
-        let others = shared(step) - 1;
+        let others = shared[step] - 1;
         if others < SHARED_FROM {
             rows.push((row.match_text.as_str(), row.next_step.clone()));
-        } else if !told.contains(&step) {
-            told.push(step);
+        } else if told.insert(step) {
             rows.push((row.match_text.as_str(), format!("and {others} others: {step}")));
         }
     }

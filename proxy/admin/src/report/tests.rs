@@ -44,9 +44,12 @@ fn row(route: &str, side: Option<Side>, method: &str, class: u8, calls: u64, las
         class,
         calls,
         duration_us: calls * 4_500,
-        bytes_out: 0,
+        bytes_out: calls * 100,
+        bytes_in: calls,
+        apart: 0,
         first_unix_ms: last.saturating_sub(DAY_MS),
         last_unix_ms: last,
+        last_regular_unix_ms: last,
     }
 }
 
@@ -116,6 +119,47 @@ fn a_verdict_needs_wanted_calls_and_observed_time() {
         assert!(text.contains(evidence), "`{text}` lacks `{evidence}`");
         assert_eq!(dead, !matches!(verdict, Verdict::Live), "{text}");
     }
+}
+
+#[test]
+fn health_checks_bots_and_scanners_keep_no_route_alive_and_are_told() {
+    let mut bots = row("r", Some(Side::Legacy), "GET", 2, 9, NOW);
+    (bots.apart, bots.last_regular_unix_ms) = (9, NOW - 50 * DAY_MS);
+    let (verdict, evidence, dead) = judged(observed(35 * DAY_MS), &[bots.clone()]);
+    assert_eq!((verdict, dead), (Verdict::DeadCandidate, true), "{evidence}");
+    assert!(evidence.contains("the last 50 d ago"), "{evidence}");
+    assert!(evidence.contains("not counted: 9 by health checks, bots or scanners"), "{evidence}");
+    bots.apart = 8;
+    let (verdict, evidence, _) = judged(observed(35 * DAY_MS), &[bots]);
+    assert_eq!(verdict, Verdict::Live, "{evidence}");
+}
+
+#[test]
+fn gaps_and_a_short_observation_are_part_of_every_verdict() {
+    let mut coverage = observed(34 * DAY_MS);
+    coverage.gaps = vec![
+        starve_ledger::Gap { from_unix_ms: 0, until_unix_ms: 9, clean: true },
+        starve_ledger::Gap { from_unix_ms: 20, until_unix_ms: 29, clean: false },
+    ];
+    let (_, evidence, _) = judged(coverage.clone(), &[]);
+    assert!(evidence.contains("observed 97.1 % of 35 d, 2 gaps, 1 of them after a kill"), "{evidence}");
+    let mut options = options();
+    options.degraded = Some("disk full".to_owned());
+    let warnings = assemble(&[], &facts(coverage.clone(), &[]), &options).warnings;
+    assert!(warnings[0].contains("disk full") && warnings[1].contains("13 months"), "{warnings:?}");
+    coverage.first_unix_ms = Some(NOW - 400 * DAY_MS);
+    options.degraded = None;
+    assert!(assemble(&[], &facts(coverage, &[]), &options).warnings.is_empty());
+}
+
+#[test]
+fn the_longest_silent_stands_first() {
+    let called = |route: &str, ago: u64| row(route, Some(Side::Legacy), "GET", 2, 0, NOW - ago * DAY_MS);
+    let facts = facts(observed(35 * DAY_MS), &[called("recent", 40), called("old", 300)]);
+    let routes = ["recent", "never", "old"].map(|id| route(id, Stage::Legacy, None));
+    let report = assemble(&routes, &facts, &options());
+    let dead: Vec<_> = report.dead.iter().map(|row| (row.route.as_str(), row.silent_ms / DAY_MS)).collect();
+    assert_eq!(dead, [("never", 35), ("old", 300), ("recent", 40)]);
 }
 
 #[test]
@@ -229,6 +273,24 @@ pub(crate) fn demo() -> Report {
     let mut unrouted = Calls::default();
     unrouted.add(&row("x", Some(Side::Legacy), "GET", 2, 17, NOW - 9_000));
     facts.discovered.insert(("GET".to_owned(), "/carts/{id}/items/\u{1b}[31m".to_owned()), unrouted);
+    let price = facts.routes.get_mut("GET /price").unwrap();
+    (price.legacy.buckets[7], price.legacy.buckets[12]) = (10, 1);
+    (price.function.buckets[5], price.function.buckets[9]) = (780, 24);
+    price.not_wanted.bots = 4;
+    facts.history = [(900, 0, 4), (600, 200, 4), (1_235_407, 804, 3)]
+        .into_iter()
+        .enumerate()
+        .map(|(day, (legacy, function, on_legacy))| ProgressDay {
+            day_unix_ms: NOW / DAY_MS * DAY_MS - (2 - day as u64) * DAY_MS,
+            calls_legacy: legacy,
+            calls_function: function,
+            calls_nobody: 0,
+            legacy_us: legacy * 10,
+            function_us: function * 10,
+            routes: Some(5),
+            routes_on_legacy: Some(on_legacy),
+        })
+        .collect();
     facts.comparisons.insert(
         "GET /price".to_owned(),
         ComparisonReport {

@@ -312,8 +312,6 @@ fn the_share_of_the_monolith_and_the_dead_routes_are_told() {
         client.get("/things/1");
     }
     client.get("/new");
-    let metrics = proxy.metrics();
-    assert_eq!(metrics.get("starve_legacy_call_ratio", &[]), Some(0.75));
     let report = eventually("the ledger to have what was counted", || {
         let report = proxy.report();
         if report.0["progress"]["calls"] == 4 { Ok(report) } else { Err(report.0["progress"].to_string()) }
@@ -323,4 +321,9 @@ fn the_share_of_the_monolith_and_the_dead_routes_are_told() {
         report.0["dead"].as_array().unwrap().iter().map(|row| row["route"].as_str().unwrap()).collect();
     assert_eq!(dead, ["GET /never", "GET,POST /never/{id}"], "retired ones are not among them");
     assert_eq!(report.0["dead"][0]["certain"], false, "a minute is no observation");
+    eventually("/metrics to say what the report says", || {
+        let metrics = proxy.metrics();
+        let figures = ["starve_legacy_call_ratio", "starve_dead_routes"].map(|name| metrics.get(name, &[]));
+        if figures == [Some(0.75), Some(2.0)] { Ok(()) } else { Err(format!("{figures:?}")) }
+    });
 }

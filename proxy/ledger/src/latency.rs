@@ -1,0 +1,66 @@
+//! How long calls took: a row of buckets per route and side, by hour and by day.
+
+use rusqlite::{Connection, params_from_iter};
+use starve_migration::latency::BUCKETS;
+
+use crate::LedgerError;
+use crate::batch::{HOUR_MS, LatencyCount};
+use crate::reader::{Reader, number, side};
+use crate::rows::Latencies;
+use crate::store::{ROUTE, int};
+
+pub(crate) fn add(
+    connection: &Connection,
+    endpoint: i64,
+    side: i64,
+    count: &LatencyCount,
+) -> rusqlite::Result<()> {
+    let hour = count.last_at_unix_ms / HOUR_MS;
+    for (sql, time) in [(insert("latency_hourly"), hour), (insert("latency_daily"), hour / 24)] {
+        let keys = [int(time), endpoint, side];
+        let values = keys.into_iter().chain(count.buckets.iter().map(|n| int(*n)));
+        connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+fn insert(table: &str) -> String {
+    let places = list(1..=BUCKETS + 3, |n| format!("?{n}"));
+    let sums = list(0..=BUCKETS - 1, |n| format!("b{n} = b{n} + excluded.b{n}"));
+    format!("INSERT INTO {table} VALUES ({places}) ON CONFLICT DO UPDATE SET {sums}")
+}
+
+fn list(numbers: std::ops::RangeInclusive<usize>, one: impl Fn(usize) -> String) -> String {
+    numbers.map(one).collect::<Vec<_>>().join(", ")
+}
+
+impl Reader {
+    /// How long calls took, per route and side, from the hour (or day) of `since_unix_ms` on, as
+    /// [`Reader::totals`].
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn latencies(&self, since_unix_ms: u64) -> Result<Vec<Latencies>, LedgerError> {
+        let (hour, day) = self.split(since_unix_ms)?;
+        let columns = list(0..=BUCKETS - 1, |n| format!("b{n}"));
+        let sums = list(0..=BUCKETS - 1, |n| format!("sum(b{n})"));
+        self.rows(
+            &format!(
+                "WITH parts AS (
+                     SELECT endpoint, side, {columns} FROM latency_hourly WHERE hour >= ?1 AND hour < ?2 * 24
+                     UNION ALL SELECT endpoint, side, {columns} FROM latency_daily WHERE day >= ?2),
+                 sums AS (SELECT endpoint, side, {sums} FROM parts GROUP BY endpoint, side)
+                 SELECT e.name, s.* FROM sums s JOIN endpoints e ON e.id = s.endpoint
+                 WHERE e.kind = ?3 ORDER BY e.name, s.side"
+            ),
+            [hour, day, ROUTE],
+            |row| {
+                let mut buckets = [0; BUCKETS];
+                for (index, bucket) in buckets.iter_mut().enumerate() {
+                    *bucket = number(row, index + 3)?;
+                }
+                Ok(Latencies { route: row.get(0)?, side: side(row, 2)?, buckets })
+            },
+        )
+    }
+}
