@@ -33,7 +33,7 @@ pub(crate) struct Exchange {
 /// What a request occupies until its answer has ended.
 #[derive(Debug)]
 pub(crate) struct Held {
-    in_flight: InFlight,
+    _in_flight: InFlight,
     _place: Option<Place>,
 }
 
@@ -74,7 +74,7 @@ impl Exchange {
             unmatched,
             cookie: None,
             received: None,
-            held: Some(Held { in_flight, _place: Some(place) }),
+            held: Some(Held { _in_flight: in_flight, _place: Some(place) }),
         }
     }
 
@@ -86,7 +86,7 @@ impl Exchange {
             unmatched: None,
             cookie: None,
             received: None,
-            held: Some(Held { in_flight, _place: None }),
+            held: Some(Held { _in_flight: in_flight, _place: None }),
         }
     }
 
@@ -125,9 +125,7 @@ impl Exchange {
 
     /// The answer switches protocols; what the request occupies goes over to the tunnel.
     pub(crate) fn leave_http(&mut self) -> Option<Held> {
-        let held = self.held.take()?;
-        held.in_flight.leaves_http();
-        Some(held)
+        self.held.take()
     }
 
     pub(crate) fn head(&mut self, head: &response::Parts) {

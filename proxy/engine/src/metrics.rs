@@ -137,6 +137,9 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     for (limit, hits) in [
         ("connections", &counters.full),
         ("head-timeout", &counters.slow_heads),
+        ("head-bytes", &counters.large_heads),
+        ("body-timeout", &counters.slow_bodies),
+        ("send-timeout", &counters.slow_readers),
         ("file-descriptors", &counters.pauses),
     ] {
         out.add(&catalogue::LIMIT_HITS, &[limit], hits.load(Relaxed));
@@ -145,6 +148,8 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
         ("bad_line_end", &counters.bad_line_ends),
         ("bad_framing", &counters.bad_framing),
         ("bad_target", &counters.bad_targets),
+        ("bad_version", &counters.bad_versions),
+        ("bad_head", &counters.bad_heads),
     ] {
         out.add(&catalogue::REFUSED, &[reason], count.load(Relaxed));
     }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use http::header::SET_COOKIE;
 use http::uri::PathAndQuery;
-use http::{Method, Request as HttpRequest, Uri};
+use http::{Method, Uri};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, hygiene, rescue};
 use starve_listener::{Answer, Handler, InFlight, Peer};
 use starve_routing::normalise_path;
@@ -44,7 +43,7 @@ impl Pipeline {
 impl Handler for Pipeline {
     type Body = ClientBody;
 
-    fn handle(&self, request: HttpRequest<Incoming>, peer: Peer, in_flight: InFlight) -> Answer<ClientBody> {
+    fn handle(&self, request: Request, peer: Peer, in_flight: InFlight) -> Answer<ClientBody> {
         let (shared, worker) = (self.shared.clone(), self.worker);
         Box::pin(async move { Ok(answer(&shared, worker, request, peer, in_flight).await) })
     }
@@ -53,7 +52,7 @@ impl Handler for Pipeline {
 async fn answer(
     shared: &Arc<Shared>,
     worker: usize,
-    request: HttpRequest<Incoming>,
+    request: Request,
     peer: Peer,
     in_flight: InFlight,
 ) -> http::Response<ClientBody> {
@@ -83,11 +82,7 @@ async fn answer(
 
 /// Refuses what is ambiguous, brings the rest into one shape, and prepares its head for the way on. A request
 /// to switch protocols comes with the client's end of the tunnel that may follow.
-fn clean(
-    shared: &Shared,
-    request: HttpRequest<Incoming>,
-    peer: Peer,
-) -> Result<(Request, Option<Switch>), Refusal> {
+fn clean(shared: &Shared, request: Request, peer: Peer) -> Result<(Request, Option<Switch>), Refusal> {
     let (mut head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > shared.limits.uri_bytes {
@@ -95,7 +90,7 @@ fn clean(
     }
     hygiene::check_request(&mut head).map_err(Refusal::of)?;
     settle_target(&mut head)?;
-    let body = limit(Body::from(body), shared.limits.body_bytes)?;
+    let body = limit(body, shared.limits.body_bytes)?;
     let version = head.version;
     let client = peer.address.ip().to_canonical();
     let trusted = shared.live.load().plan.trusted_proxies.iter().any(|network| network.contains(&client));

@@ -18,7 +18,7 @@ use starve_compare::HashKey;
 use starve_config::{AdminPlan, LedgerPlan, Plan};
 use starve_discovery::Discovered;
 use starve_ledger::{EventKind, Ledger, LedgerError};
-use starve_listener::{BindError, Counters, Drain, Settings, Tls, accept, bind};
+use starve_listener::{BindError, Counters, Drain, Http1Limits, Settings, Tls, accept, bind};
 use starve_shadow::{Limits, Shadow};
 use starve_telemetry::enter_worker;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -261,9 +261,14 @@ fn start_workers(
 ) -> Result<Workers, StartError> {
     let limits = &proxy.shared.limits;
     let settings = Arc::new(Settings {
-        head_timeout: limits.head_timeout,
-        idle_timeout: limits.idle_timeout,
-        head_bytes: limits.head_bytes,
+        http1: Http1Limits {
+            head_bytes: limits.head_bytes,
+            head_timeout: limits.head_timeout,
+            idle_timeout: limits.idle_timeout,
+            body_timeout: Duration::from_secs(60),
+            body_rate_min: None,
+            send_timeout: Duration::from_secs(60),
+        },
         streams_per_connection: STREAMS_MAX,
         places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
         counters: proxy.counters.clone(),

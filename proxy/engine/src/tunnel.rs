@@ -3,9 +3,8 @@
 
 use http::header::HeaderValue;
 use http::{StatusCode, Version, request};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use starve_http::{Error, ErrorKind, Response, hygiene};
+use starve_http1::{OnUpgrade, Rewound, UpgradeSlot};
 
 use crate::pipeline::ClientBody;
 
@@ -26,7 +25,7 @@ impl Switch {
         if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
             return None;
         }
-        let client = head.extensions.remove::<OnUpgrade>()?;
+        let client = head.extensions.remove::<UpgradeSlot>()?.take()?;
         Some(Self { protocol, client })
     }
 }
@@ -53,7 +52,7 @@ pub(crate) fn split(
     let wrong = |context| Error::new(ErrorKind::Protocol, context);
     let Switch { client, .. } = switch.ok_or_else(|| wrong("101 without a request to switch"))?;
     let protocol = hygiene::upgrade(response.headers()).ok_or_else(|| wrong("101 without Upgrade"))?;
-    let server = response.extensions_mut().remove::<OnUpgrade>();
+    let server = response.extensions_mut().remove::<UpgradeSlot>().and_then(|slot| slot.take());
     let server = server.ok_or_else(|| wrong("101 on a connection that cannot switch"))?;
     Ok((response, Some(Tunnel { protocol, client, server })))
 }
@@ -66,7 +65,7 @@ impl Tunnel {
         let held = response.body_mut().observer_mut().and_then(|exchange| exchange.leave_http());
         // Ends when both sides have closed or either breaks off, at the latest with the worker.
         tokio::spawn(async move {
-            if let (Ok(client), Ok(server)) = (client.await, server.await) {
+            if let (Some(client), Some(server)) = (client.upgraded().await, server.upgraded().await) {
                 join(client, server).await;
             }
             drop(held);
@@ -75,8 +74,7 @@ impl Tunnel {
     }
 }
 
-async fn join(client: Upgraded, server: Upgraded) {
-    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+async fn join(mut client: Rewound, mut server: Rewound) {
     // A tunnel that breaks off is broken at both ends; there is nobody to tell.
     let _bytes = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }

@@ -14,6 +14,12 @@ pub enum ErrorKind {
     BodyTooLarge,
     /// The request target is longer than the limit: 414.
     TargetTooLong,
+    /// The request's head has more bytes or fields than the limit: 431.
+    HeadTooLarge,
+    /// The request, or its body, came too slowly: 408.
+    RequestTimeout,
+    /// A major version of HTTP that is not spoken here: 505.
+    VersionUnsupported,
     /// A method that this proxy does not serve (CONNECT): 501.
     MethodUnsupported,
     /// An expectation that cannot be met: 417.
@@ -48,6 +54,9 @@ impl ErrorKind {
             Self::BadRequest | Self::ClientGone => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::VersionUnsupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::MethodUnsupported => StatusCode::NOT_IMPLEMENTED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
             Self::Gone => StatusCode::GONE,
@@ -64,10 +73,15 @@ impl ErrorKind {
     /// The error type of RFC 9209 §2.3 (registry "HTTP Proxy Error Types").
     pub fn proxy_status(self) -> &'static str {
         match self {
-            Self::BadRequest | Self::ExpectationFailed | Self::MethodUnsupported | Self::ClientGone => {
-                "http_request_error"
+            Self::BadRequest
+            | Self::ExpectationFailed
+            | Self::MethodUnsupported
+            | Self::VersionUnsupported
+            | Self::RequestTimeout
+            | Self::ClientGone => "http_request_error",
+            Self::BodyTooLarge | Self::TargetTooLong | Self::HeadTooLarge | Self::Gone => {
+                "http_request_denied"
             }
-            Self::BodyTooLarge | Self::TargetTooLong | Self::Gone => "http_request_denied",
             Self::Overloaded => "connection_limit_reached",
             Self::Connect => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
@@ -84,6 +98,9 @@ impl ErrorKind {
             Self::BadRequest => "The request is malformed or ambiguous",
             Self::BodyTooLarge => "The request body is too large",
             Self::TargetTooLong => "The request target is too long",
+            Self::HeadTooLarge => "The request head is too large",
+            Self::RequestTimeout => "The request did not come in time",
+            Self::VersionUnsupported => "This version of HTTP is not supported",
             Self::MethodUnsupported => "The method is not supported",
             Self::ExpectationFailed => "The expectation cannot be met",
             Self::Gone => "This endpoint has been retired",
@@ -102,7 +119,7 @@ impl ErrorKind {
 
     /// Whether the fault lies with the client, and so says nothing about the side that would have answered.
     pub fn is_clients_fault(self) -> bool {
-        self.status().is_client_error() || self == Self::MethodUnsupported
+        self.status().is_client_error() || matches!(self, Self::MethodUnsupported | Self::VersionUnsupported)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -110,6 +127,9 @@ impl ErrorKind {
             Self::BadRequest => "bad_request",
             Self::BodyTooLarge => "body_too_large",
             Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::RequestTimeout => "request_timeout",
+            Self::VersionUnsupported => "version_unsupported",
             Self::MethodUnsupported => "method_unsupported",
             Self::ExpectationFailed => "expectation_failed",
             Self::Gone => "gone",

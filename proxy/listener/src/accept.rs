@@ -16,9 +16,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What all connections of all listeners share.
 #[derive(Debug)]
 pub struct Settings {
-    pub head_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub head_bytes: usize,
+    /// Of an HTTP/1.1 connection; those of the same name hold for HTTP/2 too.
+    pub http1: starve_http1::Limits,
     pub streams_per_connection: u32,
     /// One permit per open connection.
     pub places: Arc<Semaphore>,
@@ -32,12 +31,22 @@ pub struct Counters {
     pub full: AtomicU64,
     /// Connections cut because a head did not come in time.
     pub slow_heads: AtomicU64,
-    /// Requests refused because of a bare line feed or carriage return.
+    /// Connections ended because a request's body came too slowly.
+    pub slow_bodies: AtomicU64,
+    /// Connections ended because the client took nothing of its answer for too long.
+    pub slow_readers: AtomicU64,
+    /// Requests refused because of a head with too many bytes or fields.
+    pub large_heads: AtomicU64,
+    /// Requests refused because of a bare line feed.
     pub bad_line_ends: AtomicU64,
-    /// Requests refused because of a fragment in their target.
+    /// Requests refused because of their target, as one with a fragment.
     pub bad_targets: AtomicU64,
     /// Requests refused because of `Content-Length` or `Transfer-Encoding`.
     pub bad_framing: AtomicU64,
+    /// Requests refused because of a version of HTTP that is not spoken.
+    pub bad_versions: AtomicU64,
+    /// Requests refused because of any other line that is none.
+    pub bad_heads: AtomicU64,
     /// Accepting paused because the machine had run out of something, as file descriptors.
     pub pauses: AtomicU64,
 }
@@ -122,7 +131,7 @@ async fn connection<H: Handler>(
         return;
     }
     let Some(tls) = tls else { return serve(stream, peer, handler, settings, drain).await };
-    match tokio::time::timeout(settings.head_timeout, tls.accept(stream)).await {
+    match tokio::time::timeout(settings.http1.head_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => serve(stream, peer, handler, settings, drain).await,
         Ok(Err(error)) => tracing::debug!(client = %peer.address.ip(), %error, "TLS handshake failed"),
         Err(_elapsed) => {

@@ -1,19 +1,17 @@
-use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use bytes::Bytes;
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use starve_http::BodyError;
-use tokio::io::{AsyncRead, AsyncWrite};
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use starve_http::{Body, BodyError};
+use starve_http1::{self as http1, Answer, Duplex, Ended, RequestFault, Rewound, read_some};
 
-use crate::accept::{Drain, Settings};
-use crate::activity::{Activity, InFlight, Patience, State, Watched};
+use crate::accept::{Counters, Drain, Settings};
+use crate::activity::InFlight;
+use crate::http2;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,93 +23,77 @@ pub struct Peer {
 /// What answers requests. `in_flight` is to be kept until the answer's body has ended: while it lives,
 /// the connection is not idle.
 pub trait Handler: Clone + Send + 'static {
-    type Body: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static;
+    type Body: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static;
 
-    fn handle(&self, request: Request<Incoming>, peer: Peer, in_flight: InFlight) -> Answer<Self::Body>;
+    fn handle(&self, request: Request<Body>, peer: Peer, in_flight: InFlight) -> Answer<Self::Body>;
 }
 
-/// An answer on its way. Boxed, so that an idle connection does not carry its room.
-pub type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
+/// With this a client of HTTP/2 begins (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Serves one connection to its end: HTTP/1.1, or HTTP/2 by its preface (RFC 9113 §3.3, §3.4).
-pub(crate) async fn serve<S, H>(stream: S, peer: Peer, handler: H, settings: Arc<Settings>, mut drain: Drain)
+/// Serves one connection to its end: HTTP/1.1, or HTTP/2 by its preface.
+pub(crate) async fn serve<S, H>(mut stream: S, peer: Peer, handler: H, settings: Arc<Settings>, drain: Drain)
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Duplex,
     H: Handler,
 {
-    let activity = Activity::new();
-    let patience = Patience { head: settings.head_timeout, idle: settings.idle_timeout };
-    let io = TokioIo::new(Watched::new(stream, activity.clone(), settings.counters.clone()));
-    let service = Service { handler, peer, activity: activity.clone() };
-    let builder = builder(&settings);
-    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
-    let mut closing = drain.has_begun();
-    if closing {
-        connection.as_mut().graceful_shutdown();
+    let mut input = BytesMut::new();
+    let first = tokio::time::timeout(settings.http1.head_timeout, is_http2(&mut stream, &mut input));
+    match first.await {
+        Ok(Some(false)) => {}
+        Ok(Some(true)) => {
+            // Boxed: few connections need its room.
+            return Box::pin(http2::serve(Rewound::new(stream, input), peer, handler, settings, drain)).await;
+        }
+        Ok(None) => return,
+        Err(_elapsed) => return count(&settings.counters, Ended::HeadTimeout),
     }
-    let mut look_again = pin!(tokio::time::sleep(patience.head.min(patience.idle)));
+    let answer = move |request| handler.handle(request, peer, InFlight::default());
+    let mut begun = pin!({
+        let mut drain = drain.clone();
+        async move { drain.begun().await }
+    });
+    let mut is_listening = false;
+    let mut serving = pin!(http1::serve(stream, input, &settings.http1, answer, || drain.has_begun()));
+    let ended = poll_fn(|cx| {
+        // Once is enough: it wakes this task when the drain begins, and the connection looks for itself.
+        if !std::mem::replace(&mut is_listening, true) {
+            let _later = begun.as_mut().poll(cx);
+        }
+        serving.as_mut().poll(cx)
+    });
+    count(&settings.counters, ended.await);
+}
+
+/// Waits for the first bytes; `None` when there were none.
+async fn is_http2<S: Duplex>(stream: &mut S, input: &mut BytesMut) -> Option<bool> {
     loop {
-        tokio::select! {
-            biased;
-            outcome = connection.as_mut() => {
-                if let Err(error) = outcome {
-                    tracing::debug!(client = %peer.address.ip(), %error, "connection ended");
-                }
-                return;
-            }
-            () = drain.begun(), if !closing => {
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = look_again.as_mut() => match activity.state(patience) {
-                State::Fine(rest) => look_again.as_mut().reset(tokio::time::Instant::now() + rest),
-                // Said politely once; a client that does not listen is cut off.
-                State::Idle if !closing => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                    look_again.as_mut().reset(tokio::time::Instant::now() + patience.head);
-                }
-                State::Idle | State::SlowHead => {
-                    settings.counters.slow_heads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    return;
-                }
-            },
+        if read_some(stream, input).await.ok()? == 0 {
+            return None;
+        }
+        if input.starts_with(PREFACE) {
+            return Some(true);
+        }
+        if !PREFACE.starts_with(input) {
+            return Some(false);
         }
     }
 }
 
-fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // The watch in `serve` tells a slow head from an idle connection, which this timer does not.
-        .header_read_timeout(None)
-        .max_buf_size(settings.head_bytes.max(8_192))
-        .writev(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(settings.head_bytes).unwrap_or(u32::MAX))
-        .max_concurrent_streams(settings.streams_per_connection);
-    builder
-}
-
-struct Service<H> {
-    handler: H,
-    peer: Peer,
-    activity: Arc<Activity>,
-}
-
-impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
-    type Response = Response<H::Body>;
-    type Error = Infallible;
-    type Future = Answer<H::Body>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        if request.version() == Version::HTTP_2 {
-            self.activity.is_multiplexed();
-        }
-        self.handler.handle(request, self.peer, self.activity.begin())
-    }
+fn count(counters: &Counters, ended: Ended) {
+    let counter = match ended {
+        Ended::Refused(fault) => match fault {
+            RequestFault::LineEnd => &counters.bad_line_ends,
+            RequestFault::Framing => &counters.bad_framing,
+            RequestFault::Target => &counters.bad_targets,
+            RequestFault::Malformed => &counters.bad_heads,
+            RequestFault::Version => &counters.bad_versions,
+            RequestFault::TargetTooLong | RequestFault::TooLarge => &counters.large_heads,
+        },
+        Ended::HeadTimeout => &counters.slow_heads,
+        Ended::BodyTimeout => &counters.slow_bodies,
+        Ended::SendTimeout => &counters.slow_readers,
+        Ended::Closed | Ended::ClientGone | Ended::IdleTimeout | Ended::CutOff | Ended::Switched => return,
+    };
+    counter.fetch_add(1, Relaxed);
 }

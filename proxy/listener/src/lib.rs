@@ -8,11 +8,12 @@ mod accept;
 mod activity;
 mod bind;
 mod connection;
-mod guard;
+mod http2;
 mod tls;
 
 pub use accept::{Counters, Drain, Settings, accept};
 pub use activity::InFlight;
 pub use bind::{BindError, bind};
-pub use connection::{Answer, Handler, Peer};
+pub use connection::{Handler, Peer};
+pub use starve_http1::{Answer, Limits as Http1Limits};
 pub use tls::{Tls, TlsError};

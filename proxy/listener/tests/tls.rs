@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use starve_config::{CertificatePlan, TlsPlan};
 use starve_http::Body;
-use starve_listener::{Answer, Counters, Drain, Handler, InFlight, Peer, Settings, Tls, accept, bind};
+use starve_listener::{
+    Answer, Counters, Drain, Handler, Http1Limits, InFlight, Peer, Settings, Tls, accept, bind,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
@@ -25,7 +26,7 @@ struct Nothing;
 impl Handler for Nothing {
     type Body = Body;
 
-    fn handle(&self, _: Request<Incoming>, _: Peer, _: InFlight) -> Answer<Body> {
+    fn handle(&self, _: Request<Body>, _: Peer, _: InFlight) -> Answer<Body> {
         Box::pin(async { Ok(Response::new(Body::empty())) })
     }
 }
@@ -78,9 +79,14 @@ async fn the_certificate_is_chosen_by_name_and_can_be_replaced() {
     let listener = TcpListener::from_std(bind(([127, 0, 0, 1], 0).into(), 1).unwrap().remove(0)).unwrap();
     let address = listener.local_addr().unwrap();
     let settings = Settings {
-        head_timeout: Duration::from_secs(10),
-        idle_timeout: Duration::from_secs(10),
-        head_bytes: 64 * 1024,
+        http1: Http1Limits {
+            head_bytes: 64 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            body_rate_min: None,
+            send_timeout: Duration::from_secs(10),
+        },
         streams_per_connection: 10,
         places: Arc::new(Semaphore::new(10)),
         counters: Arc::new(Counters::default()),

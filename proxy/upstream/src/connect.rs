@@ -1,24 +1,35 @@
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use hyper::client::conn::http1;
-use hyper::rt::{Read, Write};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use starve_config::{ServerPlan, UpstreamTimeouts};
-use starve_http::{Body, Error, ErrorKind};
+use starve_http::{Error, ErrorKind};
+use starve_http1::{Connection, Duplex};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::tls::client_config;
 
-pub(crate) type Sender = http1::SendRequest<Body>;
+/// A connection to a server, of whatever kind.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
 
 /// Opens a connection to a server within the connect time limit (name look-up, TCP, TLS together). Names
 /// are looked up anew for each connection, so a changed address is followed without a restart.
-pub(crate) async fn connect(server: &ServerPlan, timeouts: UpstreamTimeouts) -> Result<Sender, Error> {
+pub(crate) async fn connect(
+    server: &ServerPlan,
+    timeouts: UpstreamTimeouts,
+) -> Result<Connection<Stream>, Error> {
     match tokio::time::timeout(timeouts.connect, open(server)).await {
-        Ok(Ok(sender)) => Ok(sender),
+        Ok(Ok(stream)) => Ok(Connection::new(stream)),
         Ok(Err(error)) => {
             Err(Error::new(ErrorKind::Connect, format!("connect to {}", authority(server)))
                 .with_source(error))
@@ -29,16 +40,16 @@ pub(crate) async fn connect(server: &ServerPlan, timeouts: UpstreamTimeouts) -> 
     }
 }
 
-async fn open(server: &ServerPlan) -> io::Result<Sender> {
-    match server {
-        ServerPlan::Http { host, port } => start(tcp(host, *port).await?).await,
+async fn open(server: &ServerPlan) -> io::Result<Stream> {
+    Ok(match server {
+        ServerPlan::Http { host, port } => Stream::Tcp(tcp(host, *port).await?),
         ServerPlan::Https { host, port } => {
             let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
             let stream = tcp(host, *port).await?;
-            start(TlsConnector::from(client_config()).connect(name, stream).await?).await
+            Stream::Tls(Box::new(TlsConnector::from(client_config()).connect(name, stream).await?))
         }
-        ServerPlan::Unix { path } => start(UnixStream::connect(path).await?).await,
-    }
+        ServerPlan::Unix { path } => Stream::Unix(UnixStream::connect(path).await?),
+    })
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
@@ -48,23 +59,62 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn start<S>(stream: S) -> io::Result<Sender>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-    TokioIo<S>: Read + Write,
-{
-    // Small messages in one buffer cost less than a vectored write of three pieces.
-    let (sender, connection) = http1::Builder::new()
-        .writev(false)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    // Ends with the connection: when the server closes it, or when the sender is dropped. What goes wrong
-    // on it surfaces at the request in flight.
-    tokio::spawn(async move {
-        let _outcome = connection.with_upgrades().await;
-    });
-    Ok(sender)
+impl Duplex for Stream {}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        !matches!(self, Self::Tls(_))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
 }
 
 /// The server as a request's `Host` and a log line name it.

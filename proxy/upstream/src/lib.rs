@@ -5,7 +5,6 @@
 //! connection goes back into the pool only after a complete exchange; each worker thread has a pool of
 //! its own, so that no exchange crosses threads.
 
-mod answer;
 mod connect;
 mod pool;
 mod send;

@@ -1,10 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use starve_http1::{Connection, Home};
 use starve_telemetry::worker_index;
 
-use crate::connect::Sender;
+use crate::connect::Stream;
+use crate::upstream::Server;
 
 /// Idle connections kept per worker and server.
 const IDLE_MAX: usize = 1_024;
@@ -21,7 +23,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: Sender,
+    connection: Connection<Stream>,
     since: Instant,
 }
 
@@ -35,31 +37,22 @@ impl Pool {
         &self.shards[worker_index().min(self.shards.len() - 1)]
     }
 
-    /// A connection that is ready for the next request. One that is still busy with the end of the last
-    /// exchange stays for later; one that is closed or too old goes.
-    pub(crate) fn take(&self) -> Option<Sender> {
+    /// A connection that is ready for the next request; one that is closed or too old goes.
+    pub(crate) fn take(&self) -> Option<Connection<Stream>> {
         let mut idle = self.shard().lock().unwrap_or_else(PoisonError::into_inner);
-        let mut at = idle.len();
-        while at > 0 {
-            at -= 1;
-            let Idle { sender, since } = &idle[at];
-            if sender.is_closed() || since.elapsed() >= self.idle_max {
-                idle.remove(at);
-            } else if sender.is_ready() {
-                return Some(idle.remove(at).sender);
+        while let Some(mut last) = idle.pop() {
+            if last.connection.is_open() && last.since.elapsed() < self.idle_max {
+                return Some(last.connection);
             }
         }
         None
     }
 
     /// Keeps a connection after a complete exchange.
-    pub(crate) fn put(&self, sender: Sender) {
-        if sender.is_closed() {
-            return;
-        }
+    fn put(&self, connection: Connection<Stream>) {
         let mut idle = self.shard().lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push(Idle { connection, since: Instant::now() });
         }
     }
 
@@ -67,7 +60,7 @@ impl Pool {
     pub(crate) fn sweep(&self) {
         for shard in &self.shards {
             let mut idle = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < self.idle_max);
+            idle.retain_mut(|idle| idle.connection.is_open() && idle.since.elapsed() < self.idle_max);
         }
     }
 
@@ -76,11 +69,30 @@ impl Pool {
         self.shards.iter().map(length).sum()
     }
 
-    pub(crate) fn in_use(&self) -> &AtomicUsize {
-        &self.open
-    }
-
     pub(crate) fn in_use_count(&self) -> usize {
         self.open.load(Relaxed)
+    }
+}
+
+/// Counts a request towards its server for as long as it lives, to the end of its answer.
+#[derive(Debug)]
+pub(crate) struct InUse(Arc<Server>);
+
+impl InUse {
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        server.pool.open.fetch_add(1, Relaxed);
+        Self(server)
+    }
+}
+
+impl Home<Stream> for InUse {
+    fn take_back(self, connection: Connection<Stream>) {
+        self.0.pool.put(connection);
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.pool.open.fetch_sub(1, Relaxed);
     }
 }

@@ -1,0 +1,34 @@
+//! Interim answers (1xx) on their way from a server to the client that asked.
+//!
+//! "A proxy MUST forward 1xx responses unless the proxy itself requested" them (RFC 9110 §15.2). They come
+//! while a request is being answered, in the task of the client's connection; so the connection leaves word
+//! where they go whenever it polls the answer, which costs nothing for the many that have none.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use http::response;
+
+pub(crate) trait Sink: Send + Sync {
+    fn interim(&self, head: &response::Parts);
+}
+
+thread_local! {
+    static CLIENT: RefCell<Option<Arc<dyn Sink>>> = const { RefCell::new(None) };
+}
+
+/// Polls with the client's connection as the place where interim answers go.
+pub(crate) fn within<T>(client: &mut Option<Arc<dyn Sink>>, poll: impl FnOnce() -> T) -> T {
+    CLIENT.with_borrow_mut(|current| std::mem::swap(current, client));
+    let outcome = poll();
+    CLIENT.with_borrow_mut(|current| std::mem::swap(current, client));
+    outcome
+}
+
+/// Passes an interim answer on, if whoever asked is there to take it.
+pub(crate) fn pass(head: &response::Parts) {
+    let client = CLIENT.with_borrow(Clone::clone);
+    if let Some(client) = client {
+        client.interim(head);
+    }
+}

@@ -1,0 +1,28 @@
+//! HTTP/1.1 on the wire (RFC 9112): heads, framing, a connection to a client and one to a server.
+//!
+//! A client's connection enters at [`serve`], a request to a server at [`exchange`]. Invariants: what could be
+//! read in two ways is refused, never guessed; a message that breaks off never looks complete at the other
+//! end; nothing is buffered that can be handed on; an idle connection holds no buffer.
+//!
+//! Why the project has its own: docs/adr/0007-own-http1.md.
+
+mod client;
+mod date;
+mod decode;
+mod encode;
+mod interim;
+mod io;
+mod request;
+mod response;
+mod scan;
+mod server;
+mod timer;
+mod upgrade;
+
+pub use client::{Connection, Failed, Home, Waits, exchange};
+pub use decode::BodyFault;
+pub use io::{Duplex, read_some};
+pub use request::RequestFault;
+pub use response::ResponseFault;
+pub use server::{Answer, Ended, Limits, TooSlow, serve};
+pub use upgrade::{OnUpgrade, Rewound, UpgradeSlot};
