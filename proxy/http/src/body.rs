@@ -17,6 +17,8 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    /// There as a whole, though its length was not said beforehand.
+    Unsaid(Bytes),
     Incoming(hyper::body::Incoming),
     Boxed(UnsyncBoxBody<Bytes, BodyError>),
 }
@@ -24,6 +26,11 @@ enum Kind {
 impl Body {
     pub fn empty() -> Self {
         Self(Kind::Empty)
+    }
+
+    /// A whole body that came without its length, and goes on without it.
+    pub fn of_unsaid_length(bytes: Bytes) -> Self {
+        Self(Kind::Unsaid(bytes))
     }
 
     /// Wraps any other body; costs one allocation.
@@ -77,7 +84,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
             Kind::Empty => Poll::Ready(None),
-            Kind::Full(bytes) => {
+            Kind::Full(bytes) | Kind::Unsaid(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
@@ -93,7 +100,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Empty => true,
-            Kind::Full(_) => false,
+            Kind::Full(_) | Kind::Unsaid(_) => false,
             Kind::Incoming(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
@@ -103,6 +110,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Unsaid(_) => SizeHint::default(),
             Kind::Incoming(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }

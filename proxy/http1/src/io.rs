@@ -3,7 +3,7 @@
 //! Holds no memory while nothing is under way, so that an idle connection costs next to nothing.
 
 use std::cell::Cell;
-use std::future::{Future as _, poll_fn};
+use std::future::Future as _;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
@@ -208,15 +208,11 @@ impl<S: Duplex> Io<S> {
     }
 }
 
-/// Reads what comes next on a quiet connection; 0 is the end. Waits without holding a buffer.
+/// Reads what comes next on a quiet connection; 0 is the end. Waiting holds no buffer.
 ///
 /// # Errors
 /// Those of the stream.
-pub async fn read_some<S: Duplex>(stream: &mut S, input: &mut BytesMut) -> io::Result<usize> {
-    poll_fn(|cx| poll_read_some(stream, cx, input)).await
-}
-
-fn poll_read_some<S: Duplex>(
+pub fn poll_read_some<S: Duplex>(
     stream: &mut S,
     cx: &mut Context<'_>,
     input: &mut BytesMut,

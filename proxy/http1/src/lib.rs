@@ -21,7 +21,7 @@ mod upgrade;
 
 pub use client::{Connection, Failed, Home, Waits, exchange};
 pub use decode::BodyFault;
-pub use io::{Duplex, read_some};
+pub use io::{Duplex, poll_read_some};
 pub use request::RequestFault;
 pub use response::ResponseFault;
 pub use server::{Answer, Ended, Limits, TooSlow, serve};

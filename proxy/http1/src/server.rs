@@ -117,15 +117,16 @@ impl<S: Duplex> Sink for Mutex<Wire<S>> {
 /// Serves a connection to its end. `input` is what was read from it before.
 ///
 /// `handle` is asked for each request; its answer is dropped when the client leaves. `is_draining` ends the
-/// connection after the answer under way; whoever begins the drain wakes the task.
+/// connection after the answer under way; whoever begins the drain wakes the task. `note` is told why the
+/// connection ends as soon as that is known: a client may take its time to let go.
 pub async fn serve<S, B, F>(
     stream: S,
     input: BytesMut,
     limits: &Limits,
     mut handle: F,
     is_draining: impl Fn() -> bool,
-) -> Ended
-where
+    note: impl FnOnce(Ended),
+) where
     S: Duplex,
     B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin,
     F: FnMut(Request<Body>) -> Answer<B>,
@@ -144,16 +145,19 @@ where
     loop {
         let head = match connection.head(&is_draining).await {
             Ok(head) => head,
-            Err(ended) => return connection.refuse(ended).await,
+            Err(ended) => {
+                note(ended);
+                return connection.refuse(ended).await;
+            }
         };
         let asked = Asked { version: head.parts.version, is_head: head.parts.method == Method::HEAD };
         let keep_alive = head.keep_alive;
         let (request, switch) = connection.begin(head);
         let mut answer = handle(request);
-        let Some(response) = connection.answer(&mut answer).await else { return Ended::ClientGone };
+        let Some(response) = connection.answer(&mut answer).await else { return note(Ended::ClientGone) };
         drop(answer);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return connection.switch(response, asked, switch).await;
+            return note(connection.switch(response, asked, switch).await);
         }
         drop(switch);
         let keep_alive = keep_alive && !is_draining() && lock(&connection.shared).may_go_on();
@@ -162,14 +166,11 @@ where
                 connection.timer.set(Instant::now() + limits.idle_timeout);
             }
             Sent::Whole { .. } => {
-                connection.linger().await;
-                return if lock(&connection.shared).body_timed_out {
-                    Ended::BodyTimeout
-                } else {
-                    Ended::Closed
-                };
+                let is_slow = lock(&connection.shared).body_timed_out;
+                note(if is_slow { Ended::BodyTimeout } else { Ended::Closed });
+                return connection.linger().await;
             }
-            Sent::Broken(ended) => return ended,
+            Sent::Broken(ended) => return note(ended),
         }
     }
 }
@@ -222,20 +223,16 @@ impl<S: Duplex> Connection<'_, S> {
     }
 
     /// Tells the client why its head is refused, or says nothing where there was none.
-    async fn refuse(&mut self, ended: Ended) -> Ended {
+    async fn refuse(&mut self, ended: Ended) {
         let kind = match ended {
             Ended::Refused(fault) => kind_of(fault),
             Ended::HeadTimeout => ErrorKind::RequestTimeout,
-            _ => {
-                self.shutdown().await;
-                return ended;
-            }
+            _ => return self.shutdown().await,
         };
         let asked = Asked { version: http::Version::HTTP_11, is_head: false };
         if let Sent::Whole { .. } = self.send(problem(kind), asked, false).await {
             self.linger().await;
         }
-        ended
     }
 
     /// Turns a head into a request whose body, if there is one, is read from this connection.

@@ -3,11 +3,12 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
 use starve_http::{Body, BodyError};
-use starve_http1::{self as http1, Answer, Duplex, Ended, RequestFault, Rewound, read_some};
+use starve_http1::{self as http1, Answer, Duplex, Ended, RequestFault, Rewound, poll_read_some};
 
 use crate::accept::{Counters, Drain, Settings};
 use crate::activity::InFlight;
@@ -32,14 +33,35 @@ pub trait Handler: Clone + Send + 'static {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves one connection to its end: HTTP/1.1, or HTTP/2 by its preface.
-pub(crate) async fn serve<S, H>(mut stream: S, peer: Peer, handler: H, settings: Arc<Settings>, drain: Drain)
+pub(crate) async fn serve<S, H>(stream: S, peer: Peer, handler: H, settings: Arc<Settings>, drain: Drain)
+where
+    S: Duplex,
+    H: Handler,
+{
+    let mut begun = pin!({
+        let mut drain = drain.clone();
+        async move { drain.begun().await }
+    });
+    let mut is_listening = false;
+    let mut serving = pin!(serve_either(stream, peer, handler, settings, drain));
+    poll_fn(|cx| {
+        // Once is enough: it wakes this task when the drain begins, and the connection looks for itself.
+        if !std::mem::replace(&mut is_listening, true) {
+            let _later = begun.as_mut().poll(cx);
+        }
+        serving.as_mut().poll(cx)
+    })
+    .await;
+}
+
+async fn serve_either<S, H>(mut stream: S, peer: Peer, handler: H, settings: Arc<Settings>, drain: Drain)
 where
     S: Duplex,
     H: Handler,
 {
     let mut input = BytesMut::new();
-    let first = tokio::time::timeout(settings.http1.head_timeout, is_http2(&mut stream, &mut input));
-    match first.await {
+    let first = is_http2(&mut stream, &mut input, &drain);
+    match tokio::time::timeout(settings.http1.head_timeout, first).await {
         Ok(Some(false)) => {}
         Ok(Some(true)) => {
             // Boxed: few connections need its room.
@@ -49,26 +71,19 @@ where
         Err(_elapsed) => return count(&settings.counters, Ended::HeadTimeout),
     }
     let answer = move |request| handler.handle(request, peer, InFlight::default());
-    let mut begun = pin!({
-        let mut drain = drain.clone();
-        async move { drain.begun().await }
-    });
-    let mut is_listening = false;
-    let mut serving = pin!(http1::serve(stream, input, &settings.http1, answer, || drain.has_begun()));
-    let ended = poll_fn(|cx| {
-        // Once is enough: it wakes this task when the drain begins, and the connection looks for itself.
-        if !std::mem::replace(&mut is_listening, true) {
-            let _later = begun.as_mut().poll(cx);
-        }
-        serving.as_mut().poll(cx)
-    });
-    count(&settings.counters, ended.await);
+    let (is_draining, note) = (|| drain.has_begun(), |ended| count(&settings.counters, ended));
+    http1::serve(stream, input, &settings.http1, answer, is_draining, note).await;
 }
 
-/// Waits for the first bytes; `None` when there were none.
-async fn is_http2<S: Duplex>(stream: &mut S, input: &mut BytesMut) -> Option<bool> {
+/// Waits for the first bytes; `None` when there were none, or the drain has begun.
+async fn is_http2<S: Duplex>(stream: &mut S, input: &mut BytesMut, drain: &Drain) -> Option<bool> {
     loop {
-        if read_some(stream, input).await.ok()? == 0 {
+        let more = poll_fn(|cx| match poll_read_some(stream, cx, input) {
+            Poll::Ready(read) => Poll::Ready(read.ok()),
+            Poll::Pending if drain.has_begun() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        if more.await? == 0 {
             return None;
         }
         if input.starts_with(PREFACE) {

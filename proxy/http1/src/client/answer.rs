@@ -46,7 +46,7 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
             match (first, decoder.next(&mut connection.io.input)) {
                 (Item::Data(piece), Ok(None)) if decoder.is_done() && upload.is_done() => {
                     give_back(Some(connection), home);
-                    return Body::from(piece);
+                    return if is_length_known { piece.into() } else { Body::of_unsaid_length(piece) };
                 }
                 (first, second) => {
                     ready.push_back(first);
@@ -55,7 +55,7 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
             }
         } else if decoder.is_done() && upload.is_done() {
             give_back(Some(connection), home);
-            return Body::empty();
+            return if is_length_known { Body::empty() } else { Body::of_unsaid_length(Bytes::new()) };
         }
         Body::wrap(Self {
             ready,

@@ -27,11 +27,11 @@ pub(super) enum Sent {
 
 pub(super) struct Sending<B> {
     head: Option<response::Parts>,
-    body: B,
+    /// Dropped with the last byte that is put together, so that the call is counted before the client has it all.
+    body: Option<B>,
     asked: Asked,
     keep_alive: bool,
     encoder: Encoder,
-    is_whole: bool,
     /// A write is waited for, with the timer set.
     is_stalled: bool,
 }
@@ -51,11 +51,10 @@ where
         let (head, body) = response.into_parts();
         Self {
             head: Some(head),
-            body,
+            body: Some(body),
             asked,
             keep_alive,
             encoder: Encoder::Nothing,
-            is_whole: false,
             is_stalled: false,
         }
     }
@@ -76,7 +75,7 @@ where
                     Poll::Pending => return self.poll_stalled(cx, timer, limits),
                 }
             }
-            if self.is_whole {
+            if self.body.is_none() {
                 return Poll::Ready(Sent::Whole { keep_alive: self.keep_alive });
             }
             // The body may be read from this very connection.
@@ -117,12 +116,14 @@ where
     /// Puts head and small content together, until there is enough for a write or the body has to be waited
     /// for. An error means that the content breaks off here.
     fn collect(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<Next, ()> {
+        let Some(body) = &mut self.body else { return Ok(Next::Send(None)) };
         if let Some(head) = self.head.take() {
-            self.encoder = encode::response(&head, &self.body.size_hint(), self.asked, self.keep_alive, out);
+            self.encoder = encode::response(&head, &body.size_hint(), self.asked, self.keep_alive, out);
             self.keep_alive &= self.encoder != Encoder::UntilClose;
         }
-        while !self.encoder.is_complete() {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+        let mut next = None;
+        while next.is_none() && !self.encoder.is_complete() {
+            let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
                 return Ok(if out.is_empty() { Next::Wait } else { Next::Send(None) });
             };
             let Some(frame) = frame else { return self.end(None, out) };
@@ -130,24 +131,23 @@ where
                 Ok(piece) => piece,
                 Err(frame) => return self.end(Some(&frame), out),
             };
-            if piece.is_empty() {
-                continue;
-            }
             if out.len() + piece.len() > COPIED_MAX {
                 let behind = self.encoder.frame(piece.len(), out).map_err(drop)?;
-                self.is_whole = self.encoder.is_complete();
-                return Ok(Next::Send(Some((piece, behind))));
+                next = Some((piece, behind));
+            } else if !piece.is_empty() {
+                encode::copied(&mut self.encoder, &piece, out).map_err(drop)?;
             }
-            encode::copied(&mut self.encoder, &piece, out).map_err(drop)?;
         }
-        self.is_whole = true;
-        Ok(Next::Send(None))
+        if self.encoder.is_complete() {
+            self.body = None;
+        }
+        Ok(Next::Send(next))
     }
 
     fn end(&mut self, trailers: Option<&Frame<Bytes>>, out: &mut Vec<u8>) -> Result<Next, ()> {
         let trailers = trailers.and_then(Frame::trailers_ref);
         self.encoder.end(trailers, out).map_err(drop)?;
-        self.is_whole = true;
+        self.body = None;
         Ok(Next::Send(None))
     }
 
