@@ -180,7 +180,6 @@ pub struct Origin {
 pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin) {
     strip_hop_by_hop(headers);
     join_cookies(headers);
-    headers.remove(EXPECT);
     headers.remove(SHADOW_MARK);
     if !origin.trusted {
         for name in [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {

@@ -26,9 +26,6 @@ use crate::upgrade::{OnUpgrade, Rewound};
 use self::answer::Answer;
 use self::upload::Upload;
 
-/// How long a server that was told `Expect: 100-continue` may be silent before it gets the body all the same
-/// (RFC 9110 §10.1.1).
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// Interim answers to one request; a server that sends more is broken.
 const INTERIM_MAX: usize = 64;
 
@@ -46,11 +43,17 @@ pub struct Waits {
     pub first_byte: Duration,
     /// Longest silence inside the answer's content.
     pub silence: Duration,
+    /// How long a server that is told `Expect: 100-continue` may be silent before it gets the content all the
+    /// same (RFC 9110 §10.1.1).
+    pub go_ahead: Duration,
 }
 
 /// Where a connection goes after a whole exchange; dropped without one when it cannot be used again.
 pub trait Home<S>: Send + Unpin + 'static {
     fn take_back(self, connection: Connection<S>);
+
+    /// The server said nothing about an expectation in time; the next one need not wait for it.
+    fn ignores_expectations(&self) {}
 }
 
 /// Why there is no answer.
@@ -103,6 +106,7 @@ pub async fn exchange<S: Duplex, H: Home<S>>(
     let method = request.method().clone();
     let mut exchange = Exchange {
         connection,
+        home,
         upload: Upload::none(),
         waits,
         method,
@@ -111,11 +115,12 @@ pub async fn exchange<S: Duplex, H: Home<S>>(
         interims: 0,
     };
     let head = poll_fn(|cx| exchange.poll_head(cx, request)).await?;
-    Ok(exchange.finish(head, home))
+    Ok(exchange.finish(head))
 }
 
-struct Exchange<S> {
+struct Exchange<S, H> {
     connection: Connection<S>,
+    home: H,
     upload: Upload,
     waits: Waits,
     method: Method,
@@ -124,7 +129,7 @@ struct Exchange<S> {
     interims: usize,
 }
 
-impl<S: Duplex> Exchange<S> {
+impl<S: Duplex, H: Home<S>> Exchange<S, H> {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -157,7 +162,8 @@ impl<S: Duplex> Exchange<S> {
                     if !self.upload.is_held_back() {
                         return Poll::Ready(Err(Failed::Timeout));
                     }
-                    self.upload.release();
+                    self.home.ignores_expectations();
+                    self.release();
                 }
             }
         }
@@ -170,7 +176,7 @@ impl<S: Duplex> Exchange<S> {
         let sent = with_scratch(|out| {
             let encoder = encode::request(request, &hint, is_empty, out);
             if encoder != Encoder::Length(0) {
-                let asks_first = request.headers().contains_key(EXPECT);
+                let asks_first = !self.waits.go_ahead.is_zero() && request.headers().contains_key(EXPECT);
                 self.upload = Upload::new(std::mem::take(&mut body), encoder, asks_first);
                 self.upload.first(cx, out)?;
             }
@@ -183,7 +189,7 @@ impl<S: Duplex> Exchange<S> {
                 return Err(error);
             }
         }
-        let wait = if self.upload.is_held_back() { CONTINUE_WAIT } else { self.waits.first_byte };
+        let wait = if self.upload.is_held_back() { self.waits.go_ahead } else { self.waits.first_byte };
         self.connection.timer.set(Instant::now() + wait);
         Ok(())
     }
@@ -195,7 +201,7 @@ impl<S: Duplex> Exchange<S> {
             let head = response::take(input, &mut self.scan, &self.method).map_err(Failed::Fault)?;
             let Some(head) = head else { return Ok(None) };
             match head.parts.status {
-                StatusCode::CONTINUE => self.released(),
+                StatusCode::CONTINUE => self.release(),
                 StatusCode::SWITCHING_PROTOCOLS => return Ok(Some(head)),
                 status if status.is_informational() => interim::pass(&head.parts),
                 _ => return Ok(Some(head)),
@@ -208,14 +214,15 @@ impl<S: Duplex> Exchange<S> {
         Ok(None)
     }
 
-    fn released(&mut self) {
+    /// The content may follow.
+    fn release(&mut self) {
         if self.upload.is_held_back() {
             self.upload.release();
             self.connection.timer.set(Instant::now() + self.waits.first_byte);
         }
     }
 
-    fn finish<H: Home<S>>(self, head: ResponseHead, home: H) -> Response {
+    fn finish(self, head: ResponseHead) -> Response {
         let ResponseHead { mut parts, decoder, keep_alive } = head;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             let (stream, input) = self.connection.io.into_parts();
@@ -223,7 +230,7 @@ impl<S: Duplex> Exchange<S> {
             return Response::from_parts(parts, Body::empty());
         }
         let body =
-            Answer::body(self.connection, decoder, self.upload, keep_alive.then_some(home), self.waits);
+            Answer::body(self.connection, decoder, self.upload, keep_alive.then_some(self.home), self.waits);
         Response::from_parts(parts, body)
     }
 }

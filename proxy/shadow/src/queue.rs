@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
+use http::header::{EXPECT, HOST, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::BodyExt as _;
 use starve_compare::{Answer, Call, Capture, Comparison, HashKey, Tolerated, Verdict, compare};
@@ -160,6 +160,8 @@ async fn send(job: Job, limits: Limits, key: HashKey) -> Finished {
     let Head { method, uri, mut headers } = head;
     let started = Instant::now();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    // The whole body is there; nobody waits for a word to send it.
+    headers.remove(EXPECT);
     headers.insert(hygiene::SHADOW_MARK, HeaderValue::from_static("1"));
     let request = request(method.clone(), uri.clone(), headers, body);
     let outcome = tokio::time::timeout(limits.time, exchange(&*target, request, limits.body_bytes)).await;

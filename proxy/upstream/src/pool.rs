@@ -89,6 +89,10 @@ impl Home<Stream> for InUse {
     fn take_back(self, connection: Connection<Stream>) {
         self.0.pool.put(connection);
     }
+
+    fn ignores_expectations(&self) {
+        self.0.note_ignored_expectation();
+    }
 }
 
 impl Drop for InUse {

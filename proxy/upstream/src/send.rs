@@ -1,6 +1,7 @@
 //! One exchange with one server, and when it may be tried again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body::Body as _;
 use starve_http::{BodyError, Error, ErrorKind, Request, Response};
@@ -10,6 +11,9 @@ use crate::connect::connect;
 use crate::pool::InUse;
 use crate::upstream::Server;
 
+/// How long a server may think about `Expect: 100-continue`.
+const GO_AHEAD: Duration = Duration::from_secs(1);
+
 /// Sends a request to a server over an idle connection or a new one.
 ///
 /// An idle connection may be closed by the server in the very moment of its use. A request of which
@@ -17,7 +21,11 @@ use crate::upstream::Server;
 /// sent again, once and over a new connection, only if that cannot do harm (RFC 9110 §9.2.2): its method is
 /// idempotent, it has no body, and not one byte of an answer had come.
 pub(crate) async fn send(server: &Arc<Server>, mut request: Request) -> Result<Response, Error> {
-    let waits = Waits { first_byte: server.timeouts.first_byte, silence: server.timeouts.idle };
+    let waits = Waits {
+        first_byte: server.timeouts.first_byte,
+        silence: server.timeouts.idle,
+        go_ahead: if server.ignores_expectations() { Duration::ZERO } else { GO_AHEAD },
+    };
     let may_repeat = request.method().is_idempotent() && request.body().is_end_stream();
     while let Some(connection) = server.pool.take() {
         match exchange(connection, &mut request, waits, InUse::new(server.clone())).await {

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use http::header::{HOST, HeaderValue};
 use http::{Uri, Version};
@@ -29,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) timeouts: UpstreamTimeouts,
     pub(crate) pool: Pool,
     retries: AtomicU64,
+    ignores_expectations: AtomicBool,
 }
 
 /// What `/metrics` shows of an upstream.
@@ -43,6 +44,16 @@ pub struct UpstreamSnapshot {
 impl Server {
     pub(crate) fn note_retry(&self) {
         self.retries.fetch_add(1, Relaxed);
+    }
+
+    /// Whether the server is known to say nothing about `Expect: 100-continue`, so that waiting for it is in
+    /// vain ("from past interaction", RFC 9110 §10.1.1).
+    pub(crate) fn ignores_expectations(&self) -> bool {
+        self.ignores_expectations.load(Relaxed)
+    }
+
+    pub(crate) fn note_ignored_expectation(&self) {
+        self.ignores_expectations.store(true, Relaxed);
     }
 }
 
@@ -65,6 +76,7 @@ impl Upstream {
                     timeouts: plan.timeouts,
                     pool: Pool::new(workers, plan.timeouts.idle),
                     retries: AtomicU64::new(0),
+                    ignores_expectations: AtomicBool::new(false),
                 })
             })
             .collect();

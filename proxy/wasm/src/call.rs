@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::HOST;
+use http::header::{EXPECT, HOST};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::MapErr;
 use starve_http::hygiene::strip_hop_by_hop;
@@ -110,6 +110,8 @@ fn acceptable(mut request: Request) -> Incoming {
     if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
         request.headers_mut().insert(HOST, HeaderValue::from_static(""));
     }
+    // The body is there for the asking; a guest cannot say more about it.
+    request.headers_mut().remove(EXPECT);
     request.map(|body| body.map_err(cut_off as fn(_) -> _))
 }
 

@@ -7,6 +7,7 @@ mod failures;
 mod heads;
 mod paths;
 mod switches;
+mod wire;
 
 use e2e::{Origin, Proxy};
 
