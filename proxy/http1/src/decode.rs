@@ -216,10 +216,9 @@ mod tests {
     use super::*;
 
     /// All content and trailers of a message whose bytes come in pieces, and what was left over.
-    fn decode(
-        mut decoder: Decoder,
-        pieces: &[&[u8]],
-    ) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), BodyFault> {
+    type Decoded = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+    fn decode(mut decoder: Decoder, pieces: &[&[u8]]) -> Result<Decoded, BodyFault> {
         let (mut data, mut content, mut trailers) = (BytesMut::new(), Vec::new(), None);
         for piece in pieces {
             data.extend_from_slice(piece);

@@ -302,7 +302,7 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let none = SizeHint::with_exact(0);
-        assert_eq!(text(Request::get("http://a/x?y"), none.clone(), true), "GET /x?y HTTP/1.1\r\n\r\n");
+        assert_eq!(text(Request::get("http://a/x?y"), none, true), "GET /x?y HTTP/1.1\r\n\r\n");
         assert_eq!(text(Request::post("/x"), none, true), "POST /x HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(
             text(Request::put("/x").header("te", "trailers"), SizeHint::default(), false),

@@ -65,10 +65,11 @@ fn parse(head: &Bytes, method: &Method) -> Result<ResponseHead, ResponseFault> {
     parts.headers = scan::fields(head, fields_at, Lines::Lenient).map_err(|_| ResponseFault::Field)?;
     parts.status = status;
     parts.version = version;
-    if !reason.is_empty() && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason) {
-        if let Ok(reason) = ReasonPhrase::try_from(reason) {
-            parts.extensions.insert(reason);
-        }
+    if !reason.is_empty()
+        && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason)
+        && let Ok(reason) = ReasonPhrase::try_from(reason)
+    {
+        parts.extensions.insert(reason);
     }
     let keep_alive = keeps_alive(&parts.headers, version);
     let (decoder, is_doubtful) = framing(&mut parts.headers, status, method)?;

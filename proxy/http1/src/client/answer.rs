@@ -116,10 +116,10 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
 
 /// A connection on which something came unasked behind the answer is closed.
 fn give_back<S: Duplex, H: Home<S>>(connection: Option<Connection<S>>, home: Option<H>) {
-    if let (Some(connection), Some(home)) = (connection, home) {
-        if connection.io.input.is_empty() {
-            home.take_back(connection);
-        }
+    if let (Some(connection), Some(home)) = (connection, home)
+        && connection.io.input.is_empty()
+    {
+        home.take_back(connection);
     }
 }
 
