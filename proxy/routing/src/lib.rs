@@ -1,4 +1,4 @@
-//! Patterns, the route table, precedence, explain and the one path normaliser.
+//! Patterns, the route table, precedence, explain, templates and the one path normaliser.
 //!
 //! A request's path enters through [`normalise_path`], once, and that text is then matched, counted and
 //! forwarded. [`RouteTable::find`] picks the route, [`RouteTable::explain`] says why it was picked.
@@ -12,6 +12,7 @@ mod pattern;
 mod predicates;
 mod request;
 mod table;
+mod template;
 
 pub use explain::{Candidate, Explanation, NearMiss, Outcome, Reason};
 pub use path::{PathError, normalise_path};
@@ -21,3 +22,4 @@ pub use pattern::{
 pub use predicates::{Predicates, ValueMatch};
 pub use request::{PlainRequest, Request};
 pub use table::{Conflict, ConflictKind, Entry, Match, RouteTable};
+pub use template::{Context, Place, Response, Rewrite, Scope, Template, TemplateError};
