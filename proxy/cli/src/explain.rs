@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::Serialize;
+use starve_config::{RoutePlan, utc};
 use starve_engine::ConfigFile;
-use starve_migration::Stage;
-use starve_routing::{Entry, Outcome, PlainRequest, RouteTable};
+use starve_migration::{Side, Stage};
+use starve_routing::{Context, Entry, Outcome, PlainRequest, RouteTable};
 
 use crate::arguments::{Explain, Format, Global};
 use crate::output::{Failure, print, print_json};
@@ -16,6 +20,10 @@ struct Answer {
     stage: Option<&'static str>,
     upstream: String,
     function: Option<String>,
+    /// The target that each side gets, where the route rewrites it.
+    targets: BTreeMap<&'static str, String>,
+    /// What else the route does to messages, in words.
+    changes: Vec<String>,
     candidates: Vec<Candidate>,
 }
 
@@ -30,7 +38,7 @@ struct Candidate {
 pub(crate) fn run(global: &Global, explain: &Explain) -> Result<(), Failure> {
     let read = ConfigFile::new(&global.config).read()?;
     let routes = &read.plan.routes;
-    let entry = |route: &std::sync::Arc<starve_config::RoutePlan>| Entry {
+    let entry = |route: &std::sync::Arc<RoutePlan>| Entry {
         pattern: route.pattern.clone(),
         when: route.when.clone(),
         value: route.clone(),
@@ -41,7 +49,8 @@ pub(crate) fn run(global: &Global, explain: &Explain) -> Result<(), Failure> {
     let explanation = table.explain(&request);
     let winner = explanation.winner.map(|index| &routes[index]);
     if explain.format == Format::Text {
-        return print(&format!("{explanation}\n{}\n", outcome(winner.map(|route| &**route))));
+        let more: String = winner.map(|route| lines(route, &request)).unwrap_or_default();
+        return print(&format!("{explanation}\n{}\n{more}", outcome(winner.map(|route| &**route))));
     }
     let candidate = |candidate: &starve_routing::Candidate| Candidate {
         route: routes[candidate.index].id.clone(),
@@ -57,8 +66,60 @@ pub(crate) fn run(global: &Global, explain: &Explain) -> Result<(), Failure> {
         stage: winner.map(|route| route.policy.stage.as_str()),
         upstream: winner.map_or(starve_config::LEGACY, |route| &route.upstream).to_owned(),
         function: winner.and_then(|route| route.function.clone()),
+        targets: winner.map(|route| targets(route, &request)).unwrap_or_default(),
+        changes: winner.map(|route| changes(route)).unwrap_or_default(),
         candidates: explanation.candidates.iter().map(candidate).collect(),
     })
+}
+
+/// The targets that the sides get, where they are not the client's.
+fn targets(route: &RoutePlan, request: &PlainRequest) -> BTreeMap<&'static str, String> {
+    let context = Context { request, pattern: &route.pattern, response: None };
+    let sides = Side::ALL.into_iter().filter(|side| *side == Side::Legacy || is_served(route));
+    sides
+        .filter_map(|side| {
+            let target = route.changes.rewrite(side)?.target(context);
+            Some((side.as_str(), target.unwrap_or_else(|error| format!("400 Bad Request: {error}"))))
+        })
+        .collect()
+}
+
+fn is_served(route: &RoutePlan) -> bool {
+    route.function.is_some() || route.files.is_some()
+}
+
+/// What else the route does to messages.
+fn changes(route: &RoutePlan) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut add = |what: &str, text: String| {
+        if !text.is_empty() {
+            words.push(format!("{what}: {text}"));
+        }
+    };
+    add("request", route.changes.request.to_string());
+    add("response", route.changes.response.to_string());
+    if let Some(sunset) = &route.sunset {
+        add("sunset", sunset.to_string());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        add(
+            "brownout",
+            match sunset.next_brownout(now) {
+                Some(window) if window.start <= now => format!("now, until {}", utc(window.end)),
+                Some(window) => format!("next from {} to {}", utc(window.start), utc(window.end)),
+                None => String::new(),
+            },
+        );
+    }
+    words
+}
+
+fn lines(route: &RoutePlan, request: &PlainRequest) -> String {
+    let targets = targets(route, request);
+    let targets = targets.iter().map(|(side, target)| format!("Rewritten for {side}: {target}"));
+    let mut changes: Vec<String> = targets.collect();
+    changes.extend(self::changes(route));
+    changes.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn why(outcome: &Outcome) -> String {
@@ -80,11 +141,15 @@ fn request(explain: &Explain) -> Result<PlainRequest, Failure> {
     Ok(request)
 }
 
-fn outcome(winner: Option<&starve_config::RoutePlan>) -> String {
+fn outcome(winner: Option<&RoutePlan>) -> String {
     let Some(route) = winner else {
         return "No route matches: the call goes to `legacy` and is counted as discovered.".to_owned();
     };
-    let function = route.function.as_deref().unwrap_or("no function");
+    if let Some(respond) = &route.respond {
+        return format!("The proxy answers by itself: {respond}.");
+    }
+    let files = route.files.as_ref().map(|files| files.folder.display().to_string());
+    let function = route.function.clone().or(files).unwrap_or_else(|| "no function".to_owned());
     let who = match route.policy.stage {
         Stage::Legacy => format!("upstream `{}` answers", route.upstream),
         Stage::Shadow => format!(

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use starve_compare::{FieldPath, Rules};
 use starve_migration::Stage;
 
+use crate::changes::Changes;
 use crate::plan::{LimitsPlan, Plan, RoutePlan};
 use crate::routes::in_words;
 
@@ -186,6 +188,12 @@ fn settings(old: &RoutePlan, new: &RoutePlan) -> Vec<SettingChange> {
         group,
         compare,
         fallback,
+        files,
+        timeout,
+        finish_writes,
+        changes: Changes { rewrite_legacy, rewrite_function, request, response },
+        respond,
+        sunset,
     } = old;
     let name = |function: &Option<String>| or_none(function.clone().unwrap_or_default());
     let answer = |fallback: bool| if fallback { "legacy" } else { "none" };
@@ -206,6 +214,24 @@ fn settings(old: &RoutePlan, new: &RoutePlan) -> Vec<SettingChange> {
     add("legacy", upstream.clone(), new.upstream.clone());
     add("match", pattern.to_string(), new.pattern.to_string());
     add("fallback", answer(*fallback).to_owned(), answer(new.fallback).to_owned());
+    add("files", words(files.as_ref()), words(new.files.as_ref()));
+    let wait = |timeout: Option<Duration>| timeout.map_or("none".to_owned(), |wait| format!("{wait:?}"));
+    add("timeout", wait(*timeout), wait(new.timeout));
+    let abort = |finish: bool| if finish { "finish" } else { "cancel" }.to_owned();
+    add("on-client-abort", abort(*finish_writes), abort(new.finish_writes));
+    add("rewrite.legacy", words(rewrite_legacy.as_ref()), words(new.changes.rewrite_legacy.as_ref()));
+    add("rewrite.function", words(rewrite_function.as_ref()), words(new.changes.rewrite_function.as_ref()));
+    add("request", or_none(request.to_string()), named(request, &new.changes.request));
+    add("response", or_none(response.to_string()), named(response, &new.changes.response));
+    add(
+        "respond",
+        words(respond.as_ref()),
+        match (respond, &new.respond) {
+            (Some(old), Some(new)) => named(old, new),
+            (_, new) => words(new.as_ref()),
+        },
+    );
+    add("sunset", words(sunset.as_ref()), words(new.sunset.as_ref()));
     add("when", or_none(in_words(when)), or_none(in_words(&new.when)));
     let (before, now) = (rules(compare), rules(&new.compare));
     for ((key, from), (_, to)) in before.into_iter().zip(now) {
@@ -222,6 +248,16 @@ fn rules(rules: &Rules) -> [(&'static str, String); 3] {
         ("compare.unordered", list(unordered)),
         ("compare.ignore-headers", ignore_headers.join(", ")),
     ]
+}
+
+fn words(setting: Option<&impl fmt::Display>) -> String {
+    setting.map_or_else(|| "none".to_owned(), ToString::to_string)
+}
+
+/// The new words of something that shows its names alone: a change of values is said.
+fn named<T: fmt::Display + PartialEq>(old: &T, new: &T) -> String {
+    let text = or_none(new.to_string());
+    if old != new && old.to_string() == new.to_string() { format!("{text} (other values)") } else { text }
 }
 
 fn or_none(words: String) -> String {
@@ -241,6 +277,7 @@ fn limits(old: &LimitsPlan, new: &LimitsPlan) -> Vec<&'static str> {
         drain_timeout,
         shadow_queue,
         shadow_body_bytes,
+        detached_writes,
     } = old;
     let equal = [
         ("head-timeout", *head_timeout == new.head_timeout),
@@ -253,6 +290,7 @@ fn limits(old: &LimitsPlan, new: &LimitsPlan) -> Vec<&'static str> {
         ("drain-timeout", *drain_timeout == new.drain_timeout),
         ("shadow-queue", *shadow_queue == new.shadow_queue),
         ("shadow-body-bytes", *shadow_body_bytes == new.shadow_body_bytes),
+        ("detached-writes", *detached_writes == new.detached_writes),
     ];
     equal.into_iter().filter(|(_, equal)| !equal).map(|(key, _)| key).collect()
 }

@@ -43,6 +43,7 @@ pub(crate) const LIMITS: Shape = Shape {
         "drain-timeout",
         "shadow-queue",
         "shadow-body-bytes",
+        "detached-writes",
     ],
 };
 
@@ -86,8 +87,25 @@ pub(crate) const DEFAULTS: Shape = Shape { what: "`defaults`", keys: &["compare"
 pub(crate) const ROUTE: Shape = Shape {
     what: "a route",
     keys: &[
-        "match", "name", "when", "legacy", "function", "stage", "shadow", "canary", "live", "compare",
+        "match",
+        "name",
+        "when",
+        "legacy",
+        "function",
+        "files",
+        "stage",
+        "shadow",
+        "canary",
+        "live",
+        "compare",
         "fallback",
+        "timeout",
+        "on-client-abort",
+        "rewrite",
+        "request",
+        "response",
+        "respond",
+        "sunset",
     ],
 };
 pub(crate) const WHEN: Shape = Shape { what: "`when`", keys: &["header", "query"] };
@@ -98,6 +116,19 @@ pub(crate) const CANARY: Shape = Shape { what: "`canary`", keys: &["percent", "s
 pub(crate) const LIVE: Shape = Shape { what: "`live`", keys: &["mirror"] };
 pub(crate) const COMPARE: Shape =
     Shape { what: "`compare`", keys: &["ignore", "unordered", "ignore-headers"] };
+pub(crate) const FILES: Shape = Shape { what: "`files`", keys: &["folder", "single-page", "dotfiles"] };
+pub(crate) const REWRITE: Shape = Shape { what: "`rewrite`", keys: &["legacy", "function"] };
+pub(crate) const REQUEST: Shape = Shape { what: "`request`", keys: &["method", "set", "remove", "query"] };
+pub(crate) const QUERY: Shape = Shape { what: "`query`", keys: &["set", "remove"] };
+pub(crate) const RESPONSE: Shape = Shape { what: "`response`", keys: &["status", "set", "remove", "body"] };
+pub(crate) const RESPOND: Shape = Shape { what: "`respond`", keys: &["status", "headers", "body"] };
+/// What a route that answers by itself has no use for.
+pub(crate) const OF_A_SIDE: [&str; 13] = [
+    "legacy", "function", "files", "stage", "shadow", "canary", "live", "compare", "fallback", "timeout",
+    "rewrite", "request", "response",
+];
+pub(crate) const SUNSET: Shape = Shape { what: "`sunset`", keys: &["deprecated", "at", "link", "brownouts"] };
+pub(crate) const BROWNOUT: Shape = Shape { what: "a brownout", keys: &["from", "to"] };
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +157,14 @@ mod tests {
             &CANARY,
             &LIVE,
             &COMPARE,
+            &FILES,
+            &REWRITE,
+            &REQUEST,
+            &QUERY,
+            &RESPONSE,
+            &RESPOND,
+            &SUNSET,
+            &BROWNOUT,
         ];
         // In a table, as `key`, `above.key`, `key.below`, `above.key[]` or with its range behind it.
         let words: Vec<&str> = pages

@@ -16,6 +16,7 @@
 //! assert!(diagnostics.to_string().contains("did you mean `legacy`?"));
 //! ```
 
+mod changes;
 mod diagnostics;
 mod diff;
 mod document;
@@ -32,10 +33,12 @@ mod resolve;
 mod routes;
 mod secrets;
 mod spec;
+mod sunset;
 mod url;
 mod values;
 mod yaml;
 
+pub use changes::{BodyPlan, Changes, FilesPlan, RequestChanges, RespondPlan, ResponseChanges, field_place};
 pub use diagnostics::{Diagnostic, Diagnostics, Problem, SHOWN_MAX, Severity};
 pub use diff::{NameDiff, PlanDiff, RouteChange, SettingChange, StageChange, diff};
 pub use document::{Document, Position, Span};
@@ -43,3 +46,4 @@ pub use edit::{FlipError, flip};
 pub use load::{FILE_BYTES_MAX, Loaded, load};
 pub use plan::*;
 pub use positions::Positions;
+pub use sunset::{SunsetPlan, utc};

@@ -13,11 +13,6 @@ const KEYS: &[(&str, &str)] = &[
     ("a function", "outputs"),
     ("`defaults`", "guard"),
     ("a route", "guard"),
-    ("a route", "sunset"),
-    ("a route", "rewrite"),
-    ("a route", "request"),
-    ("a route", "response"),
-    ("a route", "respond"),
     ("the file", "triggers"),
     ("the file", "files"),
 ];

@@ -14,6 +14,9 @@ use starve_compare::Rules;
 use starve_migration::{Policy, StickyKey};
 use starve_routing::{Pattern, Predicates};
 
+use crate::changes::{Changes, FilesPlan, RespondPlan};
+use crate::sunset::SunsetPlan;
+
 /// The name of the default upstream, to which everything goes that no route matches.
 pub const LEGACY: &str = "legacy";
 
@@ -76,6 +79,8 @@ pub struct LimitsPlan {
     pub shadow_queue: usize,
     /// `shadow-body-bytes`: largest body that is copied, and captured for comparison, per side.
     pub shadow_body_bytes: usize,
+    /// `detached-writes`: calls that go on at once without their clients.
+    pub detached_writes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -213,6 +218,16 @@ pub struct RoutePlan {
     pub compare: Rules,
     /// `fallback: legacy`: the monolith answers when the function fails before its first byte.
     pub fallback: bool,
+    /// A folder in the function's place; there is no `function` then.
+    pub files: Option<FilesPlan>,
+    /// From the call to the head of the answer, of either side.
+    pub timeout: Option<Duration>,
+    /// `on-client-abort: finish`: a write goes on when its client leaves.
+    pub finish_writes: bool,
+    pub changes: Changes,
+    /// The proxy's own answer; no side is asked.
+    pub respond: Option<RespondPlan>,
+    pub sunset: Option<SunsetPlan>,
     /// Line of the route in its file, from 1.
     pub line: usize,
 }
@@ -262,6 +277,7 @@ impl Default for LimitsPlan {
             drain_timeout: Duration::from_secs(30),
             shadow_queue: 1_024,
             shadow_body_bytes: 1 << 20,
+            detached_writes: 1_000,
         }
     }
 }

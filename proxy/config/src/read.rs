@@ -1,7 +1,9 @@
 //! The reading of a tree into a [`Spec`]: the settings of the file as a whole.
 
 mod functions;
+mod rewrite;
 mod routes;
+mod sunset;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ pub(crate) fn spec(reader: &mut Reader<'_>, root: &Node, base: &Path) -> Option<
         functions: functions::all(reader, &fields, base),
         compare,
         shadow_percent,
-        routes: routes::all(reader, &fields),
+        routes: routes::all(reader, &fields, base),
     })
 }
 
@@ -118,6 +120,7 @@ fn limits(reader: &mut Reader<'_>, fields: &Fields<'_>) -> LimitsPlan {
         shadow_body_bytes: reader
             .field(fields, "shadow-body-bytes", values::memory_bytes)
             .or(defaults.shadow_body_bytes),
+        detached_writes: reader.field(fields, "detached-writes", values::count).or(defaults.detached_writes),
     }
 }
 

@@ -48,7 +48,7 @@ fn expect_name<'a>(
 pub(crate) fn check_stages(reader: &mut Reader<'_>, routes: &[RouteSpec]) {
     for route in routes {
         let Some(stage) = route.stage.at() else { continue };
-        if stage.value.needs_function() && route.function.is_absent() {
+        if stage.value.needs_function() && route.function.is_absent() && route.files.is_absent() {
             let message = format!("stage `{}` needs a function, and the route names none", stage.value);
             reader
                 .report(Diagnostic::error(stage.span, message).expected("`function: NAME`, or stage legacy"));
@@ -104,8 +104,11 @@ fn plan(route: &RouteSpec, pattern: &Pattern, id: String, document: &Document, s
     let value = |given: &Given<Percent>| given.value().copied();
     let shadow =
         value(&route.shadow_percent).or_else(|| value(&spec.shadow_percent)).unwrap_or(Percent::HUNDRED);
+    let files = route.files.value().cloned();
+    // Nothing has to be tried out before a folder or an answer of the proxy's own takes the place of the monolith.
+    let itself = files.is_some() || route.respond.is_some();
     let policy = Policy {
-        stage: route.stage.value().copied().unwrap_or_default(),
+        stage: route.stage.value().copied().unwrap_or(if itself { Stage::Done } else { Stage::Legacy }),
         shadow,
         canary: value(&route.canary.percent).unwrap_or(Percent::ZERO),
         mirror: route.mirror,
@@ -121,6 +124,12 @@ fn plan(route: &RouteSpec, pattern: &Pattern, id: String, document: &Document, s
         group: route.canary.group.clone().unwrap_or_else(|| id.clone()),
         compare: merged(&spec.compare, &route.compare),
         fallback: route.fallback,
+        files,
+        timeout: route.timeout,
+        finish_writes: route.finish_writes,
+        changes: route.changes.clone(),
+        respond: route.respond.clone(),
+        sunset: route.sunset.clone(),
         line: document.position(route.span.start).line,
         id,
     }

@@ -6,7 +6,7 @@
 use crate::document::Span;
 use crate::yaml::{Kind, Node};
 
-/// The values of keys called `token`, and all below keys called `env`, wherever they stand: a key at a wrong
+/// The values of keys called `token` or like a field that holds a secret, and all below `env`, wherever they stand: a key at a wrong
 /// place is as secret as one at its own.
 pub(crate) fn in_tree(text: &str, root: &Node) -> Vec<Span> {
     let mut secrets = passwords(text);
@@ -41,6 +41,14 @@ fn passwords(text: &str) -> Vec<Span> {
         .collect()
 }
 
+/// Also fields that a route sets and that let a call in somewhere.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let whole = ["env", "cookie", "set-cookie", "authorization", "proxy-authorization"];
+    let part = ["token", "secret", "password", "api-key", "apikey"];
+    whole.contains(&&*key) || part.iter().any(|part| key.contains(part))
+}
+
 fn collect(node: &Node, secret: bool, secrets: &mut Vec<Span>) {
     match &node.kind {
         Kind::Scalar(_) if secret => secrets.push(node.span),
@@ -48,7 +56,7 @@ fn collect(node: &Node, secret: bool, secrets: &mut Vec<Span>) {
         Kind::Sequence(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
         Kind::Mapping(mapping) => {
             for entry in &mapping.entries {
-                let secret = secret || matches!(&*entry.key, "token" | "env");
+                let secret = secret || is_secret(&entry.key);
                 collect(&entry.value, secret, secrets);
             }
         }

@@ -10,8 +10,10 @@ use starve_compare::Rules;
 use starve_migration::{Percent, Stage, StickyKey};
 use starve_routing::{Pattern, Predicates};
 
+use crate::changes::{Changes, FilesPlan, RespondPlan};
 use crate::document::Span;
 use crate::plan::{LimitsPlan, ListenerPlan, ScalePlan, Secret, UpstreamPlan};
+use crate::sunset::SunsetPlan;
 use crate::url::Url;
 
 /// A value and where it stands.
@@ -130,6 +132,12 @@ pub(crate) struct RouteSpec {
     pub(crate) mirror: Percent,
     pub(crate) compare: Rules,
     pub(crate) fallback: bool,
+    pub(crate) files: Given<FilesPlan>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) finish_writes: bool,
+    pub(crate) changes: Changes,
+    pub(crate) respond: Option<RespondPlan>,
+    pub(crate) sunset: Option<SunsetPlan>,
 }
 
 #[derive(Debug)]

@@ -30,7 +30,7 @@ impl Wrong {
         Self { message: message.into(), expected: expected.into(), suggestion: None, bytes: None }
     }
 
-    fn at(self, bytes: Range<usize>) -> Self {
+    pub(crate) fn at(self, bytes: Range<usize>) -> Self {
         Self { bytes: Some(bytes), ..self }
     }
 

@@ -139,11 +139,6 @@ defaults: { guard: { rollback: auto } }
 routes:
   - match: GET /a
     guard: {}
-    sunset: {}
-    rewrite: /b
-    request: {}
-    response: {}
-    respond: {}
     canary: { percent: 1, sticky: jwt:sub }
 ";
     let problems = diagnostics(text).problems();

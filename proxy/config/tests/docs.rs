@@ -5,6 +5,7 @@ use std::path::Path;
 use starve_config::{Document, LimitsPlan, Plan, load};
 
 const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
+const REWRITING: &str = include_str!("../../../docs/rewriting.md");
 const LIMITS: &str = include_str!("../../../docs/limits.md");
 
 fn plan(text: &str) -> Plan {
@@ -21,7 +22,7 @@ fn examples(page: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_example_is_a_valid_file() {
     let mut seen = 0;
-    for example in examples(CONFIGURATION).chain(examples(LIMITS)) {
+    for example in examples(CONFIGURATION).chain(examples(LIMITS)).chain(examples(REWRITING)) {
         let rest = if example.contains("legacy: http") || example.contains("legacy:\n") {
             ""
         } else {
@@ -30,7 +31,7 @@ fn every_example_is_a_valid_file() {
         plan(&format!("{rest}{example}"));
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 10);
 }
 
 /// The rows of a page's tables that have a key in backticks, with the default that follows it.
@@ -48,7 +49,7 @@ fn defaults(page: &str) -> Vec<(&str, &str)> {
 fn the_limits_table_holds_every_key_with_its_default() {
     let table = LIMITS.split("## Of an upstream").next().unwrap();
     let rows = defaults(table);
-    assert_eq!(rows.len(), 10, "{rows:?}");
+    assert_eq!(rows.len(), 11, "{rows:?}");
     let written: String = rows.iter().map(|(key, default)| format!("  {key}: {default}\n")).collect();
     assert_eq!(plan(&format!("legacy: http://a\nlimits:\n{written}")).limits, LimitsPlan::default());
 }

@@ -88,6 +88,8 @@ fn ids_are_the_names_or_the_patterns_and_different_from_one_another() {
             "GET /search when header accept=application/json, query q",
             "GET /search",
             "GET /reports/{year:int}/{rest*}",
+            "GET /old",
+            "GET /assets/{path*}",
             "GET /coupons",
         ]
     );

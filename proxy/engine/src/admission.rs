@@ -33,6 +33,10 @@ impl Admission {
         Some(Place { admission: self.clone(), worker })
     }
 
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     pub(crate) fn in_flight_of(&self, worker: usize) -> usize {
         self.workers[worker].load(Relaxed)
     }

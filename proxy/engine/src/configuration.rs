@@ -11,6 +11,7 @@ use starve_config::{
 };
 use starve_listener::Tls;
 
+use crate::files;
 use crate::functions::Function;
 use crate::generation::BuildError;
 
@@ -139,6 +140,11 @@ impl ConfigFile {
                 problems.push(function_problem(&read, name, message));
             }
         }
+        for route in &read.plan.routes {
+            if let Some(Err(message)) = route.files.as_ref().map(files::check) {
+                problems.push(Diagnostic::error(read.positions.route(&route.id, "files"), message));
+            }
+        }
         for (index, listener) in read.plan.listeners.iter().enumerate() {
             if let Some(Err(error)) = listener.tls.as_ref().map(Tls::load) {
                 problems.push(Diagnostic::error(read.positions.listener(index), error.to_string()));
@@ -155,6 +161,9 @@ impl ConfigFile {
     pub(crate) fn build_errors(&self, read: &Read, errors: &[BuildError]) -> ConfigError {
         let problems = errors.iter().map(|error| match error {
             BuildError::Function { name, message } => function_problem(read, name, message.clone()),
+            BuildError::Files { route, message } => {
+                Diagnostic::error(read.positions.route(route, "files"), message.clone())
+            }
             BuildError::Table(message) => {
                 Diagnostic::error(read.positions.find(&["routes"]), message.clone())
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
-use http::header::{HeaderValue, LOCATION};
+use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{Method, response};
 use http_body::Body as _;
 use starve_http::{Body, End, Observed, Observer, Request};
@@ -24,7 +24,7 @@ pub(crate) struct Exchange {
     call: Option<Call>,
     side: Option<Side>,
     unmatched: Option<Box<Unmatched>>,
-    cookie: Option<HeaderValue>,
+    fields: Vec<(HeaderName, HeaderValue)>,
     /// What came of a request's body whose length was not declared.
     received: Option<Arc<AtomicU64>>,
     held: Option<Held>,
@@ -72,7 +72,7 @@ impl Exchange {
             call: Some(call),
             side: None,
             unmatched,
-            cookie: None,
+            fields: Vec::new(),
             received: None,
             held: Some(Held { _in_flight: in_flight, _place: Some(place) }),
         }
@@ -84,7 +84,7 @@ impl Exchange {
             call: None,
             side: None,
             unmatched: None,
-            cookie: None,
+            fields: Vec::new(),
             received: None,
             held: Some(Held { _in_flight: in_flight, _place: None }),
         }
@@ -114,13 +114,13 @@ impl Exchange {
         self.side
     }
 
-    /// A cookie for the client, beside those of the answer.
-    pub(crate) fn give_cookie(&mut self, cookie: HeaderValue) {
-        self.cookie = Some(cookie);
+    /// A field for the client, beside those of the answer, whatever the answer is.
+    pub(crate) fn give_field(&mut self, name: HeaderName, value: HeaderValue) {
+        self.fields.push((name, value));
     }
 
-    pub(crate) fn take_cookie(&mut self) -> Option<HeaderValue> {
-        self.cookie.take()
+    pub(crate) fn take_fields(&mut self) -> Vec<(HeaderName, HeaderValue)> {
+        std::mem::take(&mut self.fields)
     }
 
     /// The answer switches protocols; what the request occupies goes over to the tunnel.

@@ -17,6 +17,8 @@ use starve_http::{Request, ResponseFuture, Target};
 use starve_upstream::Upstream;
 use tokio::runtime::Handle;
 
+use crate::generation::own_host;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const NO_WASM: &str = "this starve was built without the feature `wasm`";
@@ -79,6 +81,14 @@ impl WasmHost {
 }
 
 impl Function {
+    /// The hosts under which the function knows itself, where clients' paths are its own.
+    pub(crate) fn own_hosts(&self) -> Vec<String> {
+        match &self.plan.host {
+            FunctionHost::Http { server, path: None } => own_host(server).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Builds a function; may compile for seconds, so not on a thread that answers calls.
     ///
     /// # Errors

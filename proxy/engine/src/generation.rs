@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use starve_compare::Rules;
-use starve_config::{LEGACY, Plan, RoutePlan};
+use starve_config::{HostPolicy, LEGACY, Plan, RoutePlan, ServerPlan, UpstreamPlan};
 use starve_http::Target;
-use starve_migration::Salt;
+use starve_migration::{Salt, Side};
 use starve_routing::{Entry, RouteTable};
 use starve_upstream::Upstream;
 
+use crate::files::Files;
 use crate::functions::{Function, FunctionWorkshop};
+use crate::own::Own;
 use crate::registry::{DISCOVERED, Registry};
+use crate::rewrite::{self, Rewritten};
 use crate::route::Route;
+use crate::timed::Timed;
 
 #[derive(Debug)]
 pub(crate) struct Generation {
@@ -33,6 +37,10 @@ pub(crate) struct Generation {
 pub(crate) enum BuildError {
     Function {
         name: String,
+        message: String,
+    },
+    Files {
+        route: String,
         message: String,
     },
     /// The plan's own check lets no such table through.
@@ -58,7 +66,8 @@ impl Workshop {
     ) -> Result<Generation, Vec<BuildError>> {
         let upstreams = self.upstreams(&plan, before);
         let functions = self.functions(&plan, before)?;
-        let route = |plan: &Arc<RoutePlan>| self.route(plan, &upstreams, &functions);
+        let files = files(&plan)?;
+        let route = |plan: &Arc<RoutePlan>| self.route(plan, &upstreams, &functions, &files);
         let entries = plan.routes.iter().map(|plan| Entry {
             pattern: plan.pattern.clone(),
             when: plan.when.clone(),
@@ -73,6 +82,9 @@ impl Workshop {
             salt: Salt::of(DISCOVERED),
             kept: self.registry.route(DISCOVERED),
             shadow: self.registry.shadow(DISCOVERED, &Rules::default()),
+            own: None,
+            method: None,
+            finish_writes: true,
         });
         let number = before.map_or(1, |before| before.number + 1);
         Ok(Generation { number, plan, table, discovered, upstreams, functions, loaded_at: SystemTime::now() })
@@ -80,7 +92,7 @@ impl Workshop {
 
     fn upstreams(&self, plan: &Plan, before: Option<&Generation>) -> BTreeMap<String, Upstream> {
         let live = |name: &str| before.and_then(|before| before.upstreams.get(name));
-        let one = |(name, plan): (&String, &Arc<starve_config::UpstreamPlan>)| {
+        let one = |(name, plan): (&String, &Arc<UpstreamPlan>)| {
             let adopted = live(name).filter(|live| live.plan() == plan).cloned();
             (name.clone(), adopted.unwrap_or_else(|| Upstream::new(plan.clone(), self.functions.workers)))
         };
@@ -112,15 +124,53 @@ impl Workshop {
         plan: &Arc<RoutePlan>,
         upstreams: &BTreeMap<String, Upstream>,
         functions: &BTreeMap<String, Arc<Function>>,
+        files: &BTreeMap<String, Arc<dyn Target>>,
     ) -> Arc<Route> {
-        let function = plan.function.as_ref().map(|name| functions[name].target.clone());
+        let around = |target: Arc<dyn Target>, side, own_hosts| {
+            Rewritten::around(Timed::around(target, plan.timeout, side), plan, side, own_hosts)
+        };
+        let function = plan.function.as_ref().map(|name| {
+            let function = &functions[name];
+            around(function.target.clone(), Side::Function, function.own_hosts())
+        });
+        let files = files.get(&plan.id).map(|files| around(files.clone(), Side::Function, Vec::new()));
+        let upstream = &upstreams[&plan.upstream];
         Arc::new(Route {
             plan: Some(plan.clone()),
-            legacy: Arc::new(upstreams[&plan.upstream].clone()) as Arc<dyn Target>,
-            function,
+            legacy: around(Arc::new(upstream.clone()), Side::Legacy, own_hosts(upstream.plan())),
+            function: function.or(files),
             salt: Salt::of(&plan.group),
             kept: self.registry.route(&plan.id),
             shadow: self.registry.shadow(&plan.id, &plan.compare),
+            own: Own::of(plan),
+            method: rewrite::method(plan),
+            finish_writes: plan.finish_writes,
         })
     }
+}
+
+/// The folders that routes serve, by the routes' ids.
+fn files(plan: &Plan) -> Result<BTreeMap<String, Arc<dyn Target>>, Vec<BuildError>> {
+    let (mut served, mut errors) = (BTreeMap::new(), Vec::new());
+    for route in &plan.routes {
+        match route.files.as_ref().map(Files::new) {
+            None => {}
+            Some(Ok(files)) => drop(served.insert(route.id.clone(), Arc::new(files) as Arc<dyn Target>)),
+            Some(Err(message)) => errors.push(BuildError::Files { route: route.id.clone(), message }),
+        }
+    }
+    if errors.is_empty() { Ok(served) } else { Err(errors) }
+}
+
+/// The hosts under which an upstream's servers know themselves, if they do not get the client's.
+fn own_hosts(plan: &UpstreamPlan) -> Vec<String> {
+    match plan.host {
+        HostPolicy::Preserve => Vec::new(),
+        HostPolicy::Target => plan.servers.iter().filter_map(own_host).collect(),
+    }
+}
+
+/// Host and port as they stand in an address.
+pub(crate) fn own_host(server: &ServerPlan) -> Option<String> {
+    server.to_string().split_once("://").map(|(_, host)| host.to_owned())
 }

@@ -4,23 +4,29 @@
 //! a request is answered by one generation from its beginning to its end; a configuration is in force as a
 //! whole or not at all; nothing beside a request's own side and client can delay it.
 
+mod abort;
 mod admission;
 mod callers;
 mod certificates;
 mod configuration;
 mod exchange;
+mod files;
 mod functions;
 mod generation;
 mod metrics;
 mod observations;
+mod own;
 mod pipeline;
 mod proxy;
+mod public;
 mod recorder;
 mod refusal;
 mod registry;
+mod rewrite;
 mod route;
 mod server;
 mod shared;
+mod timed;
 mod told;
 mod tunnel;
 mod watch;

@@ -56,6 +56,9 @@ fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
                 let is_in = u64::from(plan.policy.stage == stage);
                 out.add(&catalogue::ROUTE_STAGE, &[id, stage.as_str()], is_in);
             }
+            if plan.sunset.as_ref().is_some_and(|sunset| !sunset.brownouts.is_empty()) {
+                out.add(&catalogue::BROWNOUT_ANSWERS, &[id], route.kept.brownouts.load(Relaxed));
+            }
         }
     }
     let told = proxy.told();
@@ -70,7 +73,11 @@ fn live_routes(generation: &Generation) -> impl Iterator<Item = &Route> {
 }
 
 fn sides(route: &Route) -> Vec<Side> {
-    if route.function.is_some() { Side::ALL.to_vec() } else { vec![Side::Legacy] }
+    match &route.plan {
+        Some(plan) if plan.respond.is_some() => Vec::new(),
+        _ if route.function.is_some() => Side::ALL.to_vec(),
+        _ => vec![Side::Legacy],
+    }
 }
 
 fn zero_cells(route: &Route) -> Vec<Cell> {
@@ -78,8 +85,12 @@ fn zero_cells(route: &Route) -> Vec<Cell> {
         Some(Methods::These(methods)) => methods.iter().map(|method| Method::of(method)).collect(),
         _ => vec![Method::Get],
     };
-    let cells = sides(route).into_iter().flat_map(|side| {
-        methods.iter().map(move |method| Cell { side: Some(side), method: *method, code: Code::Success })
+    let mut sides: Vec<Option<Side>> = sides(route).into_iter().map(Some).collect();
+    if sides.is_empty() {
+        sides.push(None);
+    }
+    let cells = sides.into_iter().flat_map(|side| {
+        methods.iter().map(move |method| Cell { side, method: *method, code: Code::Success })
     });
     cells.collect()
 }
@@ -162,6 +173,12 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
             _ => continue,
         };
         out.add(&catalogue::LIMIT_HITS, &[limit], count);
+    }
+    for (result, count) in proxy.shared.detached.counts() {
+        out.add(&catalogue::DETACHED_WRITES, &[result], count);
+        if result == "over_limit" {
+            out.add(&catalogue::LIMIT_HITS, &["detached-writes"], count);
+        }
     }
     let reload = proxy.last_reload();
     out.add(&catalogue::CONFIG_GENERATION, &[], generation.number);

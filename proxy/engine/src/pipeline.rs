@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use http::header::SET_COOKIE;
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 use http_body::Body as _;
@@ -163,8 +162,8 @@ fn refuse(shared: &Shared, refusal: &Refusal, in_flight: InFlight) -> http::Resp
 fn deliver(response: Response, mut exchange: Exchange) -> http::Response<ClientBody> {
     let (mut head, body) = response.into_parts();
     hygiene::prepare_response(&mut head);
-    if let Some(cookie) = exchange.take_cookie() {
-        head.headers.append(SET_COOKIE, cookie);
+    for (name, value) in exchange.take_fields() {
+        head.headers.append(name, value);
     }
     exchange.head(&head);
     http::Response::from_parts(head, Observed::new(body, exchange))

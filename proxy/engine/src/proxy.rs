@@ -230,6 +230,12 @@ fn percent(plan: &RoutePlan) -> Option<Percent> {
     }
 }
 
+/// What stands in a function's place.
+fn files_name(route: &RoutePlan) -> Option<String> {
+    let folder = route.files.as_ref()?.folder.file_name()?;
+    Some(format!("files {}", folder.to_string_lossy()))
+}
+
 /// What the report knows of the configured routes.
 pub fn route_infos(plan: &starve_config::Plan) -> Vec<RouteInfo> {
     plan.routes.iter().map(|route| route_info(route, false)).collect()
@@ -242,7 +248,7 @@ fn route_info(route: &RoutePlan, killed: bool) -> RouteInfo {
         stage: route.policy.stage,
         percent: percent(route),
         upstream: route.upstream.clone(),
-        function: route.function.clone(),
+        function: route.function.clone().or_else(|| files_name(route)),
         line: Some(route.line),
         killed,
     }

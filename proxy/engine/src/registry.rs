@@ -1,7 +1,7 @@
 //! What outlives generations: the counts of routes and functions, found again by their names.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starve_compare::Rules;
@@ -45,6 +45,7 @@ impl Registry {
                 id: id.to_owned(),
                 stats: Arc::new(RouteStats::new(self.workers)),
                 killed: AtomicBool::new(self.all_killed.load(Relaxed)),
+                brownouts: AtomicU64::new(0),
             })
         };
         self.tables().routes.entry(id.to_owned()).or_insert_with(new).clone()

@@ -1,18 +1,20 @@
 //! A route as it lives: what answers it, who counts it, and how each call is decided.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, UPGRADE};
+use http::Method;
+use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, SET_COOKIE, UPGRADE};
 use http_body::Body as _;
 use starve_config::RoutePlan;
-use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, Target, duplicate};
+use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, ResponseFuture, Target, duplicate};
 use starve_listener::Peer;
-use starve_migration::{Bucket, Decision, Policy, Salt, Side, StickyKey, cookie, is_read};
+use starve_migration::{Bucket, Decision, Salt, Side, StickyKey, cookie, is_read};
 use starve_shadow::{Copying, DropReason, RouteShadow};
 use starve_telemetry::RouteStats;
 
 use crate::exchange::Exchange;
+use crate::own::Own;
 use crate::shared::Shared;
 
 /// The cookie that keeps a user on one side where the application gives nothing to go by.
@@ -28,6 +30,12 @@ pub(crate) struct Route {
     pub(crate) salt: Salt,
     pub(crate) kept: Arc<Kept>,
     pub(crate) shadow: Arc<RouteShadow>,
+    /// What the route says for itself.
+    pub(crate) own: Option<Box<Own>>,
+    /// The method that the sides get, where the route changes it.
+    pub(crate) method: Option<Method>,
+    /// Whether writes go on when their clients leave.
+    pub(crate) finish_writes: bool,
 }
 
 /// What of a route outlives its generations: it is found again by the route's id.
@@ -37,6 +45,8 @@ pub(crate) struct Kept {
     pub(crate) stats: Arc<RouteStats>,
     /// The kill switch: everything to the monolith, whatever the stage.
     pub(crate) killed: AtomicBool,
+    /// Calls turned away in brownouts.
+    pub(crate) brownouts: AtomicU64,
 }
 
 impl Route {
@@ -63,6 +73,11 @@ impl Route {
         exchange: &mut Exchange,
         peer: Peer,
     ) -> Result<Response, Error> {
+        if let Some(own) = &self.own
+            && let Some(answer) = own.answer(&request, exchange, &self.kept)
+        {
+            return answer;
+        }
         let (by, copy_to) = match self.decide(&request, exchange, peer) {
             Decision::Gone => return Err(Error::new(ErrorKind::Gone, "the route is retired")),
             Decision::Answer { by, copy_to } => (by, copy_to),
@@ -70,12 +85,12 @@ impl Route {
         exchange.answered_by(by);
         // A request to switch protocols has no answer to compare.
         let copy_to = copy_to.filter(|_| !request.headers().contains_key(UPGRADE));
-        let Some(side) = copy_to else { return self.ask(by, request, exchange).await };
+        let Some(side) = copy_to else { return self.ask(shared, by, request, exchange).await };
         let Some(copying) = shared.shadow.begin(&self.shadow, side, self.target(side)?, &request) else {
-            return self.ask(by, request, exchange).await;
+            return self.ask(shared, by, request, exchange).await;
         };
         let request = watch_request(request, &copying, shared.shadow.body_bytes_max());
-        match self.ask(by, request, exchange).await {
+        match self.ask(shared, by, request, exchange).await {
             // After a fallback the answer is that of the side that should have got the copy.
             Ok(response) if exchange.side() == Some(by) => {
                 Ok(watch_response(response, &copying, shared.shadow.body_bytes_max()))
@@ -93,7 +108,16 @@ impl Route {
         if self.kept.killed.load(Relaxed) && policy.stage.needs_function() {
             return Decision::Answer { by: Side::Legacy, copy_to: None };
         }
-        decide(policy, request, || self.bucket(plan, request, exchange, peer))
+        policy.decide(
+            self.method_of(request),
+            || self.bucket(plan, request, exchange, peer),
+            fastrand::u16(..10_000),
+        )
+    }
+
+    /// The method that decides what may be done to a call: the one that sides get.
+    fn method_of<'a>(&'a self, request: &'a Request) -> &'a str {
+        self.method.as_ref().unwrap_or_else(|| request.method()).as_str()
     }
 
     /// The user's place in the split: by the route's key, else by the proxy's own cookie, else by a new one.
@@ -108,20 +132,26 @@ impl Route {
         let secure = if peer.tls { "; Secure" } else { "" };
         let text = format!("{OWN_COOKIE}={user}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}");
         if let Ok(value) = HeaderValue::try_from(text) {
-            exchange.give_cookie(value);
+            exchange.give_field(SET_COOKIE, value);
         }
         Bucket::of(self.salt, user.as_bytes())
     }
 
     /// Asks the side that is to answer, and legacy in its place where the route allows it and it can do
     /// no harm: nothing was sent, or the request only reads.
-    async fn ask(&self, by: Side, request: Request, exchange: &mut Exchange) -> Result<Response, Error> {
+    async fn ask(
+        &self,
+        shared: &Shared,
+        by: Side,
+        request: Request,
+        exchange: &mut Exchange,
+    ) -> Result<Response, Error> {
         let may_fall_back = by == Side::Function && self.plan.as_ref().is_some_and(|plan| plan.fallback);
         if !may_fall_back {
-            return self.target(by)?.call(request).await;
+            return self.call(shared, by, request)?.await;
         }
-        let spare = is_read(request.method().as_str()).then(|| duplicate(&request)).flatten();
-        let mut error = match self.target(by)?.call(request).await {
+        let spare = is_read(self.method_of(&request)).then(|| duplicate(&request)).flatten();
+        let mut error = match self.call(shared, by, request)?.await {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
@@ -133,7 +163,13 @@ impl Route {
             "fell back to legacy"
         );
         exchange.answered_by(Side::Legacy);
-        self.legacy.call(request).await
+        self.call(shared, Side::Legacy, request)?.await
+    }
+
+    fn call(&self, shared: &Shared, side: Side, request: Request) -> Result<ResponseFuture, Error> {
+        let target = self.target(side)?;
+        let outlives = self.finish_writes && !is_read(self.method_of(&request));
+        Ok(if outlives { shared.detached.call(target, request) } else { target.call(request) })
     }
 
     fn target(&self, side: Side) -> Result<&Arc<dyn Target>, Error> {
@@ -144,10 +180,6 @@ impl Route {
             (Side::Function, None) => Err(Error::new(ErrorKind::FunctionStart, "the route has no function")),
         }
     }
-}
-
-fn decide(policy: &Policy, request: &Request, bucket: impl FnOnce() -> Bucket) -> Decision {
-    policy.decide(request.method().as_str(), bucket, fastrand::u16(..10_000))
 }
 
 fn user<'a>(key: &StickyKey, request: &'a Request) -> Option<&'a [u8]> {

@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
+use crate::abort::Detached;
 use crate::admission::Admission;
 use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile, Read};
@@ -190,9 +191,11 @@ fn build(
     let generation =
         workshop.build(read.plan.clone(), None).map_err(|errors| options.file.build_errors(read, &errors))?;
     let limits = read.plan.limits.clone();
+    let admission = Admission::new(limits.in_flight, workers);
     let shared = Arc::new(Shared {
         live: ArcSwap::from_pointee(generation),
-        admission: Admission::new(limits.in_flight, workers),
+        detached: Detached::new(limits.detached_writes, admission.clone()),
+        admission,
         refusals: Refusals::default(),
         observations: Observations::new(workers),
         shadow: shadow(&limits, &notes, background.handle()),

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use starve_config::LimitsPlan;
 use starve_shadow::Shadow;
 
+use crate::abort::Detached;
 use crate::admission::Admission;
 use crate::generation::Generation;
 use crate::observations::Observations;
@@ -20,4 +21,6 @@ pub(crate) struct Shared {
     pub(crate) refusals: Refusals,
     pub(crate) observations: Observations,
     pub(crate) shadow: Shadow,
+    /// Writes that go on without their clients.
+    pub(crate) detached: Arc<Detached>,
 }

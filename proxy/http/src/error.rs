@@ -26,6 +26,8 @@ pub enum ErrorKind {
     ExpectationFailed,
     /// The route is retired: 410.
     Gone,
+    /// The route is switched off for a while, on purpose: 410.
+    Brownout,
     /// Too much in flight, or too many calls waiting: 503 with `Retry-After`.
     Overloaded,
     /// No server of the upstream accepts connections: 502.
@@ -59,7 +61,7 @@ impl ErrorKind {
             Self::VersionUnsupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::MethodUnsupported => StatusCode::NOT_IMPLEMENTED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
-            Self::Gone => StatusCode::GONE,
+            Self::Gone | Self::Brownout => StatusCode::GONE,
             Self::Overloaded | Self::FunctionStart => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::Incomplete | Self::Protocol | Self::FunctionFailed => {
                 StatusCode::BAD_GATEWAY
@@ -79,7 +81,7 @@ impl ErrorKind {
             | Self::VersionUnsupported
             | Self::RequestTimeout
             | Self::ClientGone => "http_request_error",
-            Self::BodyTooLarge | Self::TargetTooLong | Self::HeadTooLarge | Self::Gone => {
+            Self::BodyTooLarge | Self::TargetTooLong | Self::HeadTooLarge | Self::Gone | Self::Brownout => {
                 "http_request_denied"
             }
             Self::Overloaded => "connection_limit_reached",
@@ -104,6 +106,7 @@ impl ErrorKind {
             Self::MethodUnsupported => "The method is not supported",
             Self::ExpectationFailed => "The expectation cannot be met",
             Self::Gone => "This endpoint has been retired",
+            Self::Brownout => "This endpoint is going to be retired and is switched off for a while",
             Self::Overloaded => "Too many requests at once",
             Self::Connect => "The server behind the proxy cannot be reached",
             Self::ConnectTimeout => "The server behind the proxy does not accept connections",
@@ -133,6 +136,7 @@ impl ErrorKind {
             Self::MethodUnsupported => "method_unsupported",
             Self::ExpectationFailed => "expectation_failed",
             Self::Gone => "gone",
+            Self::Brownout => "brownout",
             Self::Overloaded => "overloaded",
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",

@@ -22,4 +22,7 @@ pub use pattern::{
 pub use predicates::{Predicates, ValueMatch};
 pub use request::{PlainRequest, Request};
 pub use table::{Conflict, ConflictKind, Entry, Match, RouteTable};
-pub use template::{Context, Place, Response, Rewrite, Scope, Template, TemplateError};
+pub use template::{
+    Context, Place, Response, Rewrite, Scope, Template, TemplateError, escape_path, escape_query,
+    is_query_name,
+};

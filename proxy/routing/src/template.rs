@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use crate::{Pattern, Request};
 
+pub use render::{escape_path, escape_query, is_query_name};
 pub use rewrite::Rewrite;
 
 /// Text with variables: `/v2/orders/{id}`, `{request.headers.x-tenant}`. `{{` and `}}` are braces.
@@ -141,6 +142,16 @@ impl Template {
             }
         }
         self.push_text("\"");
+    }
+
+    /// The same as the value of a query parameter: its own text is percent-escaped.
+    #[must_use]
+    pub fn into_query_value(self) -> Self {
+        let escaped = |part| match part {
+            Part::Text(text) => Part::Text(escape_query(&text)),
+            Part::Variable(_) => part,
+        };
+        Self { parts: self.parts.into_iter().map(escaped).collect() }
     }
 
     /// The text, if there is no variable in it.

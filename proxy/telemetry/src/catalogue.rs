@@ -30,7 +30,7 @@ macro_rules! catalogue {
 
 catalogue! {
     REQUESTS = Counter "starve_requests_total" ["route", "side", "method", "code"]
-        "Calls by route, answering side (none: refused or retired), method and status class (none: no complete answer).";
+        "Calls by route, answering side (none: refused, retired or the proxy itself), method and status class (none: no complete answer).";
     REQUEST_DURATION = Histogram "starve_request_duration_seconds" ["route", "side"]
         "Time from the request's head to the end of the answer's body.";
     TIME_TO_FIRST_BYTE = Histogram "starve_time_to_first_byte_seconds" ["route", "side"]
@@ -65,6 +65,10 @@ catalogue! {
         "How often a limit of docs/limits.md was reached.";
     REFUSED = Counter "starve_refused_requests_total" ["reason"]
         "Requests refused before they were routed, by reason.";
+    BROWNOUT_ANSWERS = Counter "starve_brownout_answers_total" ["route"]
+        "Calls turned away with 410 in the brownouts of a route's sunset.";
+    DETACHED_WRITES = Counter "starve_detached_writes_total" ["result"]
+        "Writes whose clients left before the answer had ended, by what became of them.";
     CONFIG_GENERATION = Gauge "starve_config_generation" []
         "Number of the configuration in force, from 1.";
     CONFIG_RELOAD_OK = Gauge "starve_config_last_reload_successful" []

@@ -1,10 +1,15 @@
 //! The reading of `defaults:` and `routes:`.
 
+use std::path::Path;
+use std::time::Duration;
+
 use starve_compare::Rules;
 use starve_migration::{Percent, StickyKey};
 use starve_routing::{Predicates, ValueMatch};
 
+use crate::diagnostics::Diagnostic;
 use crate::keys::{self, Shape};
+use crate::read::{rewrite, sunset};
 use crate::reader::{Fields, Reader};
 use crate::spec::{CanarySpec, Given, RouteSpec};
 use crate::values;
@@ -22,17 +27,31 @@ pub(super) fn defaults(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Rules, 
     (compare(reader, &fields), percent)
 }
 
-pub(super) fn all(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<RouteSpec> {
+pub(super) fn all(reader: &mut Reader<'_>, fields: &Fields<'_>, base: &Path) -> Vec<RouteSpec> {
     let Some(node) = fields.find("routes") else { return Vec::new() };
-    reader.list(node, "routes", route)
+    reader.list(node, "routes", |reader, node| route(reader, node, base))
 }
 
-fn route(reader: &mut Reader<'_>, node: &Node) -> Option<RouteSpec> {
+fn route(reader: &mut Reader<'_>, node: &Node, base: &Path) -> Option<RouteSpec> {
     let fields = reader.fields(node, &keys::ROUTE)?;
     let (shadow_percent, copy_writes) = shadow(reader, &fields);
+    let pattern = reader.required(&fields, "match", "a route", "GET /products/{id}", values::pattern);
+    let files = rewrite::files(reader, &fields, base);
+    let mut changes = rewrite::changes(reader, &fields, pattern.value());
+    if files.value().is_some() && changes.rewrite_function.is_none() {
+        changes.rewrite_function = pattern.value().and_then(rewrite::path_in_folder);
+    }
+    let respond = rewrite::respond(reader, &fields, pattern.value());
+    if fields.find("respond").is_some() {
+        no_side(reader, &fields);
+    }
+    if let (Some(function), Some(files)) = (fields.key_span("function"), fields.key_span("files")) {
+        let problem = Diagnostic::error(files, "a route has a function or files, not both");
+        reader.report(problem.related(function, "the function").expected("one of the two"));
+    }
     Some(RouteSpec {
         span: fields.span,
-        pattern: reader.required(&fields, "match", "a route", "GET /products/{id}", values::pattern),
+        pattern,
         name: reader.field(&fields, "name", values::route_name),
         when: predicates(reader, &fields),
         upstream: reader.field(&fields, "legacy", |text| Ok(text.to_owned())),
@@ -44,7 +63,32 @@ fn route(reader: &mut Reader<'_>, node: &Node) -> Option<RouteSpec> {
         mirror: mirror(reader, &fields),
         compare: compare(reader, &fields),
         fallback: fallback(reader, &fields),
+        files,
+        timeout: timeout(reader, &fields),
+        finish_writes: on_client_abort(reader, &fields),
+        changes,
+        respond,
+        sunset: sunset::sunset(reader, &fields),
     })
+}
+
+/// A route that answers by itself asks no side.
+fn no_side(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    for (key, span) in keys::OF_A_SIDE.iter().filter_map(|key| Some((key, fields.key_span(key)?))) {
+        let problem = Diagnostic::error(span, format!("`respond` asks no side, so `{key}` has no meaning"));
+        reader.report(problem.expected(format!("`respond` or `{key}`")));
+    }
+}
+
+fn timeout(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
+    reader.field(fields, "timeout", values::duration).into_option().map(|at| at.value)
+}
+
+fn on_client_abort(reader: &mut Reader<'_>, fields: &Fields<'_>) -> bool {
+    let words = [("finish", true), ("cancel", false)];
+    reader
+        .field(fields, "on-client-abort", |text| values::one_of(text, "what becomes of a write", &words))
+        .or(true)
 }
 
 fn predicates(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Predicates {
@@ -112,6 +156,11 @@ fn fallback(reader: &mut Reader<'_>, fields: &Fields<'_>) -> bool {
     reader.field(fields, "fallback", word).or(false)
 }
 
-fn inner<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, key: &str, shape: &Shape) -> Option<Fields<'n>> {
+pub(super) fn inner<'n>(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'n>,
+    key: &str,
+    shape: &Shape,
+) -> Option<Fields<'n>> {
     fields.find(key).and_then(|node| reader.fields(node, shape))
 }

@@ -173,6 +173,23 @@ fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// Whether a query parameter's name, as sent, is this one.
+pub fn is_query_name(sent: &str, name: &str) -> bool {
+    Value::OfQuery(sent).bytes().eq(name.bytes())
+}
+
+/// Text as a path: slashes stay, all else that is not unreserved is percent-escaped.
+pub fn escape_path(text: &str) -> String {
+    text.split('/').map(escape_query).collect::<Vec<_>>().join("/")
+}
+
+/// Text as a part of a query: percent-escaped.
+pub fn escape_query(text: &str) -> String {
+    let mut escaped = Vec::new();
+    push(&mut escaped, Place::Query, &Value::Plain(text.as_bytes()));
+    String::from_utf8(escaped).unwrap_or_default()
+}
+
 fn push_escape(text: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     text.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
+mod aborts;
 mod commands;
 mod components;
 mod counting;
@@ -12,5 +13,6 @@ mod flips;
 mod functions;
 mod proxying;
 mod reload;
+mod rewriting;
 mod shadow;
 mod stages;
