@@ -22,7 +22,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-http1", &["starve-http"]),
     ("starve-telemetry", &["starve-migration", "starve-callers"]),
     ("starve-listener", &["starve-http", "starve-http1", "starve-config"]),
-    ("starve-upstream", &["starve-http", "starve-http1", "starve-config", "starve-telemetry"]),
+    (
+        "starve-upstream",
+        &["starve-http", "starve-http1", "starve-config", "starve-telemetry", "starve-migration"],
+    ),
     ("starve-functions", &["starve-http", "starve-telemetry"]),
     ("starve-wasm", &["starve-http"]),
     ("starve-shadow", &["starve-http", "starve-migration", "starve-compare"]),

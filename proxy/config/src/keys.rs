@@ -50,9 +50,22 @@ pub(crate) const LIMITS: Shape = Shape {
 pub(crate) const ADMIN: Shape = Shape { what: "`admin`", keys: &["address", "token"] };
 pub(crate) const LEDGER: Shape = Shape { what: "`ledger`", keys: &["url"] };
 
-pub(crate) const UPSTREAM: Shape =
-    Shape { what: "an upstream", keys: &["servers", "balance", "timeout", "host"] };
+pub(crate) const UPSTREAM: Shape = Shape {
+    what: "an upstream",
+    keys: &[
+        "servers", "balance", "sticky", "timeout", "host", "health", "eject", "retry", "limits", "tls",
+        "protocol",
+    ],
+};
 pub(crate) const TIMEOUT: Shape = Shape { what: "`timeout`", keys: &["connect", "first-byte", "idle"] };
+pub(crate) const HEALTH: Shape =
+    Shape { what: "`health`", keys: &["path", "host", "interval", "timeout", "healthy", "unhealthy"] };
+pub(crate) const EJECT: Shape = Shape { what: "`eject`", keys: &["failures", "time", "max"] };
+pub(crate) const RETRY: Shape = Shape { what: "`retry`", keys: &["budget", "per-second"] };
+pub(crate) const SERVER_LIMITS: Shape =
+    Shape { what: "`limits` of an upstream", keys: &["connections", "in-flight", "queue", "wait"] };
+pub(crate) const UPSTREAM_TLS: Shape =
+    Shape { what: "`tls` of an upstream", keys: &["ca", "certificate", "key", "server-name"] };
 
 pub(crate) const FUNCTION: Shape = Shape {
     what: "a function",
@@ -148,6 +161,11 @@ mod tests {
             &LEDGER,
             &UPSTREAM,
             &TIMEOUT,
+            &HEALTH,
+            &EJECT,
+            &RETRY,
+            &SERVER_LIMITS,
+            &UPSTREAM_TLS,
             &FUNCTION,
             &SCALE,
             &DEFAULTS,

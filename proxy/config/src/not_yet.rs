@@ -4,7 +4,6 @@
 
 /// Keys, with what their mapping describes ([`crate::keys::Shape::what`]).
 const KEYS: &[(&str, &str)] = &[
-    ("an upstream", "health"),
     ("a function", "js"),
     ("a function", "azure"),
     ("a function", "lambda"),
@@ -18,11 +17,7 @@ const KEYS: &[(&str, &str)] = &[
 ];
 
 /// Words that a setting is going to know: its key and the beginning of its value.
-const VALUES: &[(&str, &str)] =
-    &[("balance", "sticky"), ("sticky", "jwt:"), ("ledger", "postgres:"), ("ledger", "postgresql:")];
-
-/// Schemes of servers.
-pub(crate) const SCHEMES: &[&str] = &["h2c"];
+const VALUES: &[(&str, &str)] = &[("sticky", "jwt:"), ("ledger", "postgres:"), ("ledger", "postgresql:")];
 
 pub(crate) fn is_key(what: &str, key: &str) -> bool {
     KEYS.contains(&(what, key))

@@ -16,6 +16,7 @@ use starve_routing::{Pattern, Predicates};
 
 use crate::changes::{Changes, FilesPlan, RespondPlan};
 use crate::sunset::SunsetPlan;
+use crate::upstream::{ServerPlan, UpstreamPlan};
 
 /// The name of the default upstream, to which everything goes that no route matches.
 pub const LEGACY: &str = "legacy";
@@ -104,53 +105,6 @@ impl fmt::Debug for Secret {
 pub enum LedgerPlan {
     /// `sqlite:FILE`, already joined with the configuration file's folder.
     Sqlite(PathBuf),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct UpstreamPlan {
-    pub name: String,
-    /// Never empty.
-    pub servers: Vec<ServerPlan>,
-    pub balance: Balance,
-    pub timeouts: UpstreamTimeouts,
-    pub host: HostPolicy,
-}
-
-/// One server of an upstream. A host is in lower case, and an IPv6 address without its brackets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ServerPlan {
-    /// `http://HOST[:PORT]`.
-    Http { host: String, port: u16 },
-    /// `https://HOST[:PORT]`, verified against the system's roots.
-    Https { host: String, port: u16 },
-    /// `unix:/PATH`.
-    Unix { path: PathBuf },
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    RoundRobin,
-    #[default]
-    LeastRequests,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpstreamTimeouts {
-    /// Until a connection stands (name look-up, TCP, TLS).
-    pub connect: Duration,
-    /// From the request being sent to the answer's head.
-    pub first_byte: Duration,
-    /// Longest silence inside a body, and how long an idle connection is kept in the pool.
-    pub idle: Duration,
-}
-
-/// Which `Host` the server sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPolicy {
-    /// The client's.
-    Preserve,
-    /// The server's own; the client's stands in `X-Forwarded-Host`.
-    Target,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -251,19 +205,6 @@ impl RoutePlan {
     }
 }
 
-impl fmt::Display for ServerPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, host, port, usual) = match self {
-            Self::Http { host, port } => ("http", host, *port, 80),
-            Self::Https { host, port } => ("https", host, *port, 443),
-            Self::Unix { path } => return write!(f, "unix:{}", path.display()),
-        };
-        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
-        write!(f, "{scheme}://{open}{host}{close}")?;
-        if port != usual { write!(f, ":{port}") } else { Ok(()) }
-    }
-}
-
 impl Default for LimitsPlan {
     fn default() -> Self {
         Self {
@@ -278,16 +219,6 @@ impl Default for LimitsPlan {
             shadow_queue: 1_024,
             shadow_body_bytes: 1 << 20,
             detached_writes: 1_000,
-        }
-    }
-}
-
-impl Default for UpstreamTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(2),
-            first_byte: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
         }
     }
 }

@@ -4,21 +4,16 @@ mod functions;
 mod rewrite;
 mod routes;
 mod sunset;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::diagnostics::{Diagnostic, quote};
-use crate::document::Span;
 use crate::keys;
-use crate::plan::{
-    Balance, CertificatePlan, HostPolicy, LEGACY, LimitsPlan, ListenerPlan, Secret, ServerPlan, TlsPlan,
-    UpstreamPlan, UpstreamTimeouts,
-};
-use crate::reader::{Fields, Reader, head_span};
+use crate::plan::{CertificatePlan, LimitsPlan, ListenerPlan, Secret, TlsPlan};
+use crate::reader::{Fields, Reader};
 use crate::spec::{AdminSpec, At, Given, Spec};
-use crate::url;
 use crate::values::{self, Parsed, Wrong};
 use crate::yaml::{Kind, Node};
 
@@ -34,8 +29,8 @@ pub(crate) fn spec(reader: &mut Reader<'_>, root: &Node, base: &Path) -> Option<
         trusted_proxies: reader.field_list(&fields, "trusted-proxies", values::network),
         admin: admin(reader, &fields),
         ledger: base.join(ledger(reader, &fields)),
-        legacy: legacy(reader, &fields, base),
-        upstreams: upstreams(reader, &fields, base),
+        legacy: upstreams::legacy(reader, &fields, base),
+        upstreams: upstreams::all(reader, &fields, base),
         functions: functions::all(reader, &fields, base),
         compare,
         shadow_percent,
@@ -202,119 +197,4 @@ fn ledger_url(text: &str) -> Parsed<PathBuf> {
         Some(_) => Err(Wrong::new("the ledger needs a file: counts must outlive the process", EXPECTED)),
         None => Err(Wrong::new("the ledger's address has no known scheme", EXPECTED)),
     }
-}
-
-fn legacy(reader: &mut Reader<'_>, fields: &Fields<'_>, base: &Path) -> Given<UpstreamPlan> {
-    match fields.find(LEGACY) {
-        Some(node) if !node.is_null() => upstream(reader, LEGACY, node, base),
-        _ => {
-            let message = "the file does not say where the monolith is";
-            reader.missing(fields, LEGACY, message, "http://HOST:PORT");
-            Given::Broken
-        }
-    }
-}
-
-fn upstreams(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    base: &Path,
-) -> Vec<(At<String>, Given<UpstreamPlan>)> {
-    let name = |text: &str| match text {
-        LEGACY => {
-            Err(Wrong::new("`legacy` is the default upstream", "`legacy:` at the top, or another name"))
-        }
-        _ => values::name(text),
-    };
-    reader.named(fields, "upstreams", name, |reader, name, node| upstream(reader, name, node, base))
-}
-
-/// An upstream as a mapping, or as the address of its only server.
-fn upstream(reader: &mut Reader<'_>, name: &str, node: &Node, base: &Path) -> Given<UpstreamPlan> {
-    let timeouts = UpstreamTimeouts::default();
-    let plan = |servers, balance, timeouts, host| UpstreamPlan {
-        name: name.to_owned(),
-        servers,
-        balance,
-        timeouts,
-        host,
-    };
-    if let Kind::Scalar(_) = node.kind {
-        return match reader.scalar(node, name, |text| server(text, base)).into_option() {
-            Some(At { value, span }) => {
-                let value = plan(vec![value], Balance::default(), timeouts, HostPolicy::Preserve);
-                Given::Is(At { value, span })
-            }
-            None => Given::Broken,
-        };
-    }
-    let Some(fields) = reader.fields(node, &keys::UPSTREAM) else { return Given::Broken };
-    let balance = reader.field(&fields, "balance", balance).or_default();
-    let host = reader.field(&fields, "host", host_policy).or(HostPolicy::Preserve);
-    let timeouts = upstream_timeouts(reader, &fields, timeouts);
-    let servers = servers(reader, &fields, base);
-    if servers.is_empty() {
-        return Given::Broken;
-    }
-    Given::Is(At { value: plan(servers, balance, timeouts, host), span: head_span(node) })
-}
-
-fn servers(reader: &mut Reader<'_>, fields: &Fields<'_>, base: &Path) -> Vec<ServerPlan> {
-    let Some(node) = fields.find("servers") else {
-        reader.missing(fields, "servers", "an upstream has no `servers`", "[http://HOST:PORT]");
-        return Vec::new();
-    };
-    let before = reader.count();
-    let mut read: Vec<(ServerPlan, Span)> = Vec::new();
-    reader.list(node, "servers", |reader, item| {
-        let At { value, span } = reader.scalar(item, "servers", |text| server(text, base)).into_option()?;
-        match read.iter().find(|(other, _)| *other == value) {
-            Some((_, first)) => {
-                reader.report(
-                    Diagnostic::error(span, "the server is there twice").related(*first, "the first one"),
-                );
-            }
-            None => read.push((value, span)),
-        }
-        Some(())
-    });
-    if read.is_empty() && reader.count() == before {
-        reader.report(Diagnostic::error(node.span, "`servers` is empty").expected("`[http://HOST:PORT]`"));
-    }
-    read.into_iter().map(|(server, _)| server).collect()
-}
-
-/// A socket's path is relative to the file's folder, like every other path.
-fn server(text: &str, base: &Path) -> Parsed<ServerPlan> {
-    Ok(match url::server(text)? {
-        ServerPlan::Unix { path } => ServerPlan::Unix { path: base.join(path) },
-        other => other,
-    })
-}
-
-fn upstream_timeouts(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    defaults: UpstreamTimeouts,
-) -> UpstreamTimeouts {
-    let Some(fields) = fields.find("timeout").and_then(|node| reader.fields(node, &keys::TIMEOUT)) else {
-        return defaults;
-    };
-    let mut timeout = |key, default: Duration| reader.field(&fields, key, values::duration).or(default);
-    UpstreamTimeouts {
-        connect: timeout("connect", defaults.connect),
-        first_byte: timeout("first-byte", defaults.first_byte),
-        idle: timeout("idle", defaults.idle),
-    }
-}
-
-fn balance(text: &str) -> Parsed<Balance> {
-    let words = [("round-robin", Balance::RoundRobin), ("least-requests", Balance::LeastRequests)];
-    values::one_of(text, "a way to balance", &words)
-}
-
-fn host_policy(text: &str) -> Parsed<HostPolicy> {
-    let target =
-        values::one_of(text, "a rule for the Host header", &[("preserve", false), ("target", true)])?;
-    Ok(if target { HostPolicy::Target } else { HostPolicy::Preserve })
 }

@@ -13,11 +13,12 @@ use crate::diagnostics::{Diagnostic, quote};
 use crate::document::{Document, Span};
 use crate::plan::{
     ADMIN_DEFAULT, AdminPlan, FunctionHost, FunctionPlan, LEGACY, LISTEN_DEFAULT, LedgerPlan, ListenerPlan,
-    Plan, UpstreamPlan,
+    Plan,
 };
 use crate::reader::Reader;
 use crate::routes;
 use crate::spec::{AdminSpec, At, FunctionSpec, Given, HostSpec, Spec};
+use crate::upstream::UpstreamPlan;
 
 /// The plan, and what is probably not meant.
 pub(crate) fn plan(

@@ -12,8 +12,9 @@ use starve_routing::{Pattern, Predicates};
 
 use crate::changes::{Changes, FilesPlan, RespondPlan};
 use crate::document::Span;
-use crate::plan::{LimitsPlan, ListenerPlan, ScalePlan, Secret, UpstreamPlan};
+use crate::plan::{LimitsPlan, ListenerPlan, ScalePlan, Secret};
 use crate::sunset::SunsetPlan;
+use crate::upstream::UpstreamPlan;
 use crate::url::Url;
 
 /// A value and where it stands.

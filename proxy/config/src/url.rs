@@ -1,4 +1,4 @@
-//! Where a server is: `http://HOST[:PORT]`, `https://HOST[:PORT]`, `unix:/PATH`, for functions with a path.
+//! Where a server is: `http://HOST[:PORT]`, `https://HOST[:PORT]`, `h2c://HOST[:PORT]`, `unix:/PATH`, for functions with a path.
 //!
 //! It never looks a name up, and takes nothing that the proxy would silently ignore: user names, queries and
 //! fragments are errors.
@@ -7,8 +7,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use crate::diagnostics::quote;
-use crate::not_yet;
-use crate::plan::ServerPlan;
+use crate::upstream::ServerPlan;
 use crate::values::{Parsed, Wrong};
 
 /// A server and the path written behind it; a bare `/` is no path.
@@ -18,7 +17,7 @@ pub(crate) struct Url {
     pub(crate) path: Option<String>,
 }
 
-const EXPECTED: &str = "http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH";
+const EXPECTED: &str = "http://HOST[:PORT], https://HOST[:PORT], h2c://HOST[:PORT] or unix:/PATH";
 
 /// A server alone.
 pub(crate) fn server(text: &str) -> Parsed<ServerPlan> {
@@ -44,20 +43,21 @@ pub(crate) fn url(text: &str) -> Parsed<Url> {
         let suggestion = (!text.is_empty()).then(|| format!("http://{text}"));
         return Err(Wrong { suggestion, ..wrong(format!("{} has no scheme", quote(text)), 0..text.len()) });
     };
-    if not_yet::SCHEMES.contains(&scheme) {
-        return Err(wrong(not_yet::message(&format!("{scheme}://")), 0..scheme.len() + 3));
-    }
     let begin = scheme.len() + 3;
     let authority_length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(authority_length);
-    let secure = match scheme {
-        "http" => false,
-        "https" => true,
+    let default_port = match scheme {
+        "http" | "h2c" => 80,
+        "https" => 443,
         _ => return Err(wrong(format!("{} is no scheme of a server", quote(scheme)), 0..scheme.len())),
     };
-    let (host, port) = host_and_port(authority, begin, if secure { 443 } else { 80 })?;
+    let (host, port) = host_and_port(authority, begin, default_port)?;
     let path = path(tail, begin + authority_length)?;
-    let server = if secure { ServerPlan::Https { host, port } } else { ServerPlan::Http { host, port } };
+    let server = match scheme {
+        "https" => ServerPlan::Https { host, port },
+        "h2c" => ServerPlan::H2c { host, port },
+        _ => ServerPlan::Http { host, port },
+    };
     Ok(Url { server, path })
 }
 
@@ -152,7 +152,7 @@ mod tests {
             ("http://[::g]", "[::g]"),
             ("http://", ""),
             ("ftp://a.example", "ftp"),
-            ("h2c://a.example", "h2c://"),
+            ("h2://a.example", "h2"),
         ] {
             let bytes = server(text).unwrap_err().bytes.unwrap();
             assert_eq!(&text[bytes], wrong_part, "{text}");

@@ -126,10 +126,28 @@ fn routes_that_cannot_stand() {
 }
 
 #[test]
+fn upstreams_that_cannot_stand() {
+    insta::assert_snapshot!(each(&[
+        "legacy: { servers: [http://a], balance: stickey }\n",
+        "legacy: { servers: [http://a], sticky: address }\n",
+        "legacy: { servers: [http://a], balance: sticky, sticky: session }\n",
+        "legacy: { servers: [http://a], health: up }\n",
+        "legacy: { servers: [http://a], health: { interval: 5, unhealthy: 0, host: a b } }\n",
+        "legacy: { servers: [http://a], eject: never }\n",
+        "legacy: { servers: [http://a], eject: { failures: 2000, time: 10m, max: 1m } }\n",
+        "legacy: { servers: [http://a], retry: { budget: 101, per-second: many } }\n",
+        "legacy: { servers: [http://a], limits: { in-flight: 0, connections: some, queues: 1 } }\n",
+        "legacy: { servers: [http://a], tls: { ca: ca.crt }, protocol: http2 }\n",
+        "legacy: { servers: [https://a], tls: { certificate: a.crt }, protocol: http3 }\n",
+        "legacy: { servers: [https://a], tls: { key: a.key, server-name: a/b } }\n",
+    ]));
+}
+
+#[test]
 fn what_a_later_version_will_know_is_refused_and_not_ignored() {
     let text = "\
 ledger: { url: postgres://starve:secret@db/starve }
-legacy: { servers: [h2c://a], balance: sticky, health: { path: /up } }
+legacy: http://a
 functions:
   a: { js: a.mjs }
   b: { azure: b }

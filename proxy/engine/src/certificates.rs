@@ -1,4 +1,4 @@
-//! The certificates of the listeners, read again when their files change.
+//! The certificates of the listeners and the upstreams, read again when their files change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -52,7 +52,12 @@ fn files(plan: &Plan) -> Vec<Seen> {
     let pairs =
         |listener: &ListenerPlan| listener.tls.iter().flat_map(|tls| tls.certificates.clone()).collect();
     let pairs = plan.listeners.iter().flat_map(|listener| -> Vec<_> { pairs(listener) });
-    pairs.flat_map(|pair| [seen(&pair.certificate), seen(&pair.key)]).collect()
+    let of_listeners = pairs.flat_map(|pair| [pair.certificate, pair.key]);
+    let of_upstreams = plan.upstreams.values().flat_map(|upstream| {
+        let client = upstream.tls.client.iter().flat_map(|(certificate, key)| [certificate, key]);
+        upstream.tls.ca.iter().chain(client).cloned()
+    });
+    of_listeners.chain(of_upstreams).map(|file| seen(&file)).collect()
 }
 
 fn seen(file: &Path) -> Seen {

@@ -10,6 +10,7 @@ use starve_config::{
     Diagnostic, Diagnostics, Document, FILE_BYTES_MAX, FunctionHost, Loaded, Plan, Positions, Problem, load,
 };
 use starve_listener::Tls;
+use starve_upstream::Upstream;
 
 use crate::files;
 use crate::functions::Function;
@@ -145,6 +146,12 @@ impl ConfigFile {
                 problems.push(Diagnostic::error(read.positions.route(&route.id, "files"), message));
             }
         }
+        for (name, plan) in &read.plan.upstreams {
+            // Whatever it opens on the way is closed again; nothing is connected.
+            if let Err(error) = Upstream::load(plan.clone(), 1) {
+                problems.push(upstream_problem(&read, name, error.to_string()));
+            }
+        }
         for (index, listener) in read.plan.listeners.iter().enumerate() {
             if let Some(Err(error)) = listener.tls.as_ref().map(Tls::load) {
                 problems.push(Diagnostic::error(read.positions.listener(index), error.to_string()));
@@ -164,11 +171,18 @@ impl ConfigFile {
             BuildError::Files { route, message } => {
                 Diagnostic::error(read.positions.route(route, "files"), message.clone())
             }
+            BuildError::Upstream { name, message } => upstream_problem(read, name, message.clone()),
             BuildError::Table(message) => {
                 Diagnostic::error(read.positions.find(&["routes"]), message.clone())
             }
         });
         self.invalid(Diagnostics::from_list(&read.document, problems.collect()))
+    }
+
+    /// The files of an upstream's `tls`.
+    pub(crate) fn upstream_error(&self, read: &Read, upstream: &str, message: String) -> ConfigError {
+        let problem = upstream_problem(read, upstream, message);
+        self.invalid(Diagnostics::from_list(&read.document, vec![problem]))
     }
 
     /// A certificate or another file that one of the listeners names.
@@ -202,6 +216,11 @@ impl ConfigFile {
         }
         replaced
     }
+}
+
+/// At the place where the file says how the upstream's servers are trusted.
+fn upstream_problem(read: &Read, name: &str, message: String) -> Diagnostic {
+    Diagnostic::error(read.positions.upstream(name, "tls"), message)
 }
 
 /// At the place where the file says what the function is made of.

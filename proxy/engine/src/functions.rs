@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::Uri;
 use http::uri::PathAndQuery;
 use starve_config::{
-    Balance, FunctionHost, FunctionPlan, HostPolicy, ScalePlan, ServerPlan, UpstreamPlan, UpstreamTimeouts,
+    FunctionHost, FunctionPlan, HostPolicy, ScalePlan, ServerPlan, UpstreamPlan, UpstreamTimeouts,
 };
 use starve_functions::{Connect, FunctionStats, Gate, ProcessHost, ProcessOptions};
 use starve_http::{Request, ResponseFuture, Target};
@@ -289,8 +289,7 @@ fn upstream(
     host: HostPolicy,
     workers: usize,
 ) -> Upstream {
-    let servers = vec![server];
-    let plan = UpstreamPlan { name: name.to_owned(), servers, balance: Balance::default(), timeouts, host };
+    let plan = UpstreamPlan { timeouts, host, ..UpstreamPlan::new(name, vec![server]) };
     Upstream::new(Arc::new(plan), workers)
 }
 

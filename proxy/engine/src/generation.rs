@@ -43,6 +43,11 @@ pub(crate) enum BuildError {
         route: String,
         message: String,
     },
+    /// The files of an upstream's `tls`.
+    Upstream {
+        name: String,
+        message: String,
+    },
     /// The plan's own check lets no such table through.
     Table(String),
 }
@@ -64,8 +69,13 @@ impl Workshop {
         plan: Arc<Plan>,
         before: Option<&Generation>,
     ) -> Result<Generation, Vec<BuildError>> {
-        let upstreams = self.upstreams(&plan, before);
-        let functions = self.functions(&plan, before)?;
+        let (upstreams, functions) = match (self.upstreams(&plan, before), self.functions(&plan, before)) {
+            (Ok(upstreams), Ok(functions)) => (upstreams, functions),
+            (upstreams, functions) => {
+                let errors = [upstreams.err(), functions.err()];
+                return Err(errors.into_iter().flatten().flatten().collect());
+            }
+        };
         let files = files(&plan)?;
         let route = |plan: &Arc<RoutePlan>| self.route(plan, &upstreams, &functions, &files);
         let entries = plan.routes.iter().map(|plan| Entry {
@@ -90,13 +100,29 @@ impl Workshop {
         Ok(Generation { number, plan, table, discovered, upstreams, functions, loaded_at: SystemTime::now() })
     }
 
-    fn upstreams(&self, plan: &Plan, before: Option<&Generation>) -> BTreeMap<String, Upstream> {
-        let live = |name: &str| before.and_then(|before| before.upstreams.get(name));
-        let one = |(name, plan): (&String, &Arc<UpstreamPlan>)| {
-            let adopted = live(name).filter(|live| live.plan() == plan).cloned();
-            (name.clone(), adopted.unwrap_or_else(|| Upstream::new(plan.clone(), self.functions.workers)))
-        };
-        plan.upstreams.iter().map(one).collect()
+    fn upstreams(
+        &self,
+        plan: &Plan,
+        before: Option<&Generation>,
+    ) -> Result<BTreeMap<String, Upstream>, Vec<BuildError>> {
+        let (mut upstreams, mut errors) = (BTreeMap::new(), Vec::new());
+        for (name, plan) in &plan.upstreams {
+            let live = before.and_then(|before| before.upstreams.get(name));
+            if let Some(live) = live.filter(|live| live.plan() == plan) {
+                upstreams.insert(name.clone(), live.clone());
+                continue;
+            }
+            match Upstream::load(plan.clone(), self.functions.workers) {
+                Ok(upstream) => {
+                    upstream.watch(live, &self.functions.control);
+                    upstreams.insert(name.clone(), upstream);
+                }
+                Err(error) => {
+                    errors.push(BuildError::Upstream { name: name.clone(), message: error.to_string() });
+                }
+            }
+        }
+        if errors.is_empty() { Ok(upstreams) } else { Err(errors) }
     }
 
     fn functions(

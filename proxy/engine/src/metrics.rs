@@ -137,7 +137,18 @@ fn upstreams(generation: &Generation, out: &mut Exposition) {
         let name = name.as_str();
         out.add(&catalogue::UPSTREAM_CONNECTIONS, &[name, "idle"], snapshot.idle as u64);
         out.add(&catalogue::UPSTREAM_CONNECTIONS, &[name, "in_use"], snapshot.in_use as u64);
-        out.add(&catalogue::RETRIES, &[name, "stale_connection"], snapshot.stale_retries);
+        out.add(&catalogue::UPSTREAM_WAITING, &[name], snapshot.waiting as u64);
+        for (reason, count) in snapshot.retries {
+            out.add(&catalogue::RETRIES, &[name, reason], count);
+        }
+        for (limit, count) in snapshot.limit_hits {
+            out.add(&catalogue::UPSTREAM_LIMIT_HITS, &[name, limit], count);
+        }
+        for server in &snapshot.servers {
+            let labels = [name, server.name.as_str()];
+            out.add(&catalogue::UPSTREAM_HEALTHY, &labels, u64::from(server.is_healthy));
+            out.add(&catalogue::UPSTREAM_EJECTIONS, &labels, server.ejections);
+        }
     }
 }
 

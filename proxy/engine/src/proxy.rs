@@ -132,6 +132,15 @@ impl Proxy {
         self.certificates
             .reload(&read.plan)
             .map_err(|(listener, error)| self.file.listener_error(&read, listener, error.to_string()))?;
+        // Those that were built just now have read theirs.
+        for (name, upstream) in &before.upstreams {
+            if next.as_ref().is_none_or(|next| next.upstreams.get(name).is_some_and(|next| next.is(upstream)))
+            {
+                upstream
+                    .reload_tls()
+                    .map_err(|error| self.file.upstream_error(&read, name, error.to_string()))?;
+            }
+        }
         let Some(next) = next else { return Ok(Change { generation: before.number, changed: false }) };
         let change = Change { generation: next.number, changed: true };
         let difference = diff(&before.plan, &next.plan);

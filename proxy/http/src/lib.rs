@@ -16,7 +16,7 @@ pub use error::{Error, ErrorKind};
 pub use observe::{End, Observed, Observer};
 pub use replay::duplicate;
 pub use rescue::{problem, rescue};
-pub use target::{BoxFuture, Copied, ResponseFuture, Target};
+pub use target::{BoxFuture, ClientConnection, Copied, ResponseFuture, Target};
 
 pub type Request = http::Request<Body>;
 pub type Response = http::Response<Body>;

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use crate::{Error, Request, Response};
@@ -11,6 +12,13 @@ pub type ResponseFuture = BoxFuture<Result<Response, Error>>;
 /// from a call the place that it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Copied;
+
+/// Stands in the extensions of a request whose side wants to be told the two ends of the client's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientConnection {
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+}
 
 /// Whatever answers a request: an upstream, or a function on any host.
 ///

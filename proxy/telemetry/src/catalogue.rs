@@ -59,6 +59,14 @@ catalogue! {
         "Instances started because a call waited for one.";
     UPSTREAM_CONNECTIONS = Gauge "starve_upstream_connections" ["upstream", "state"]
         "Connections to an upstream, by state.";
+    UPSTREAM_HEALTHY = Gauge "starve_upstream_healthy" ["upstream", "server"]
+        "1 while a server gets requests, 0 while its checks fail or it is ejected.";
+    UPSTREAM_EJECTIONS = Counter "starve_upstream_ejections_total" ["upstream", "server"]
+        "How often a server was ejected because its calls failed.";
+    UPSTREAM_WAITING = Gauge "starve_upstream_waiting_requests" ["upstream"]
+        "Requests that wait for a place at a server.";
+    UPSTREAM_LIMIT_HITS = Counter "starve_upstream_limit_hits_total" ["upstream", "limit"]
+        "How often a limit of an upstream was reached.";
     RETRIES = Counter "starve_retries_total" ["upstream", "reason"]
         "Requests sent a second time, by reason.";
     LIMIT_HITS = Counter "starve_limit_hits_total" ["limit"]

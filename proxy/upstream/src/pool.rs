@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use starve_http1::{Connection, Home};
 use starve_telemetry::worker_index;
 
-use crate::connect::Stream;
-use crate::upstream::Server;
+use crate::dial::Stream;
+use crate::limits::Place;
+use crate::server::Server;
 
 /// Idle connections kept per worker and server.
 const IDLE_MAX: usize = 1_024;
@@ -49,10 +50,21 @@ impl Pool {
     }
 
     /// Keeps a connection after a complete exchange.
-    fn put(&self, connection: Connection<Stream>) {
+    pub(crate) fn put(&self, connection: Connection<Stream>) {
         let mut idle = self.shard().lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(Idle { connection, since: Instant::now() });
+        }
+    }
+
+    /// Closes an idle connection, the oldest of any worker, to make room for another one.
+    pub(crate) fn close_one(&self) {
+        for shard in &self.shards {
+            let mut idle = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if !idle.is_empty() {
+                idle.remove(0);
+                return;
+            }
         }
     }
 
@@ -76,27 +88,31 @@ impl Pool {
 
 /// Counts a request towards its server for as long as it lives, to the end of its answer.
 #[derive(Debug)]
-pub(crate) struct InUse(Arc<Server>);
+pub(crate) struct InUse {
+    server: Arc<Server>,
+    /// Given back with it.
+    _place: Place,
+}
 
 impl InUse {
-    pub(crate) fn new(server: Arc<Server>) -> Self {
+    pub(crate) fn new(server: &Arc<Server>, place: &Place) -> Self {
         server.pool.open.fetch_add(1, Relaxed);
-        Self(server)
+        Self { server: server.clone(), _place: place.clone() }
     }
 }
 
 impl Home<Stream> for InUse {
     fn take_back(self, connection: Connection<Stream>) {
-        self.0.pool.put(connection);
+        self.server.keep(connection);
     }
 
     fn ignores_expectations(&self) {
-        self.0.note_ignored_expectation();
+        self.server.note_ignored_expectation();
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        self.0.pool.open.fetch_sub(1, Relaxed);
+        self.server.pool.open.fetch_sub(1, Relaxed);
     }
 }

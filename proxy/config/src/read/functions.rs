@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::diagnostics::{Diagnostic, quote};
 use crate::keys;
-use crate::plan::{ScalePlan, ServerPlan};
+use crate::plan::ScalePlan;
 use crate::reader::{Fields, Reader};
 use crate::spec::{At, FunctionSpec, Given, HostSpec};
+use crate::upstream::ServerPlan;
 use crate::url::{self, Url};
 use crate::values::{self, Parsed, Wrong};
 use crate::yaml::{Kind, Node};

@@ -16,3 +16,4 @@ mod reload;
 mod rewriting;
 mod shadow;
 mod stages;
+mod upstreams;
