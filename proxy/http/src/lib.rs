@@ -7,6 +7,7 @@ mod body;
 mod error;
 pub mod hygiene;
 mod observe;
+mod present;
 mod replay;
 mod rescue;
 mod target;
