@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import peers
+import scenarios
 
 LOAD_CPU, PROXY_CPU = "0", "1"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -92,15 +93,27 @@ def run(command):
     return done.stdout
 
 
+def milliseconds(out, percentile):
+    number, unit = re.search(rf"{percentile}%\s+([\d.]+)(us|ms|s)", out).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
 def wrk(url, connections, seconds, *more):
     out = run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url])
     if "Socket errors" in out or "Non-2xx" in out:
         print(f"warning: {url}\n{out}", file=sys.stderr)
     requests = int(re.search(r"(\d+) requests in", out)[1])
-    def ms(percentile):
-        number, unit = re.search(rf"{percentile}%\s+([\d.]+)(us|ms|s)", out).groups()
-        return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-    return {"count": requests, "p50_ms": ms(50), "p99_ms": ms(99)}
+    return {"count": requests, "p50_ms": milliseconds(out, 50), "p99_ms": milliseconds(out, 99)}
+
+
+def upload(peer, seconds):
+    """100 MiB at a time, as many as begin in this time."""
+    until, count = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        run(["curl", "-sS", "-f", "-o", "/dev/null", "-T", str(peer.folder.parent / "files" / "bench" / "100m"),
+             "-H", "Expect:", f"http://127.0.0.1:{peer.plain}/up/load"])
+        count += 1
+    return {"count": count}
 
 
 def h2load(url, connections, streams, requests):
@@ -120,8 +133,10 @@ CASES = {
     "tls-handshake": lambda p, s: wrk(f"https://127.0.0.1:{p.tls}/bench/7", 16, s, "-H", "Connection: close"),
     "h2-10x32": lambda p, s: h2load(f"https://127.0.0.1:{p.tls}/bench/7", 10, 32, 40_000 * s),
     "down-1MiB": lambda p, s: wrk(f"http://127.0.0.1:{p.plain}/bench/1m", 16, s),
+    "down-100MiB": lambda p, s: wrk(f"http://127.0.0.1:{p.plain}/bench/100m", 4, s, "--timeout", "30s"),
+    "up-100MiB": upload,
 }
-UNIT = {"down-1MiB": ("s/GiB", 1024)}
+UNIT = {"down-1MiB": ("s/GiB", 1024), "down-100MiB": ("s/GiB", 10.24), "up-100MiB": ("s/GiB", 10.24)}
 
 
 def measure(case, peer, process, seconds):
@@ -139,6 +154,10 @@ def start_backend(folder):
     files.mkdir(parents=True)
     (files / "7").write_bytes(b"x" * 200)
     (files / "1m").write_bytes(os.urandom(1 << 20))
+    (files / "100m").write_bytes(os.urandom(1 << 20) * 100)
+    (sink_port,) = free_ports(1)
+    sink = pinned(LOAD_CPU, [sys.executable, str(Path(__file__).with_name("sink.py")), str(sink_port)], folder / "sink.log")
+    wait_for_port(sink_port, sink, folder / "sink.log")
     config = folder / "backend.conf"
     config.write_text(f"""
 daemon off; worker_processes 1; pid {folder}/backend.pid; error_log stderr error; worker_rlimit_nofile 65536;
@@ -146,23 +165,25 @@ events {{ worker_connections 16384; }}
 http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 3600; default_type text/plain; sendfile on;
   client_body_temp_path {folder}/bb; proxy_temp_path {folder}/bp; fastcgi_temp_path {folder}/bf;
   uwsgi_temp_path {folder}/bu; scgi_temp_path {folder}/bs; open_file_cache max=100;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/files; }} }}
+  client_max_body_size 0;
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/files;
+    location /up/ {{ proxy_pass http://127.0.0.1:{sink_port}; proxy_http_version 1.1; proxy_request_buffering off; }} }} }}
 """)
     process = pinned(LOAD_CPU, ["nginx", "-c", str(config), "-p", str(folder)], folder / "backend.log")
     wait_for_port(port, process, folder / "backend.log")
-    return process, port
+    return [sink, process], port
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", default=list(CASES), help=", ".join(CASES))
+    parser.add_argument("cases", nargs="*", default=[*CASES, *scenarios.SCENARIOS], help=", ".join([*CASES, *scenarios.SCENARIOS]))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--only", help="comma-separated names of the proxies to run")
     parser.add_argument("--routes", action="store_true", help="compare numbers of routes instead of peers")
     parser.add_argument("--json", help="write all rounds to this file")
     options = parser.parse_args()
-    for tool in ["nginx", "wrk", "h2load", "openssl", "taskset"]:
+    for tool in ["nginx", "wrk", "h2load", "openssl", "curl", "taskset"]:
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: `cargo xtask bench` installs it")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -177,8 +198,8 @@ def main():
     folder.chmod(0o755)
     processes, rounds = [], []
     try:
-        backend, port = start_backend(folder)
-        processes.append(backend)
+        backends, port = start_backend(folder)
+        processes += backends
         certificate, key = peers.make_certificate(folder)
         running = []
         for kind in kinds:
@@ -190,6 +211,9 @@ def main():
             wait_for_port(plain, process, log)
             running.append((peer, process))
         for case in options.cases:
+            if case in scenarios.SCENARIOS:
+                scenarios.SCENARIOS[case](running, options)
+                continue
             for peer, process in running:
                 CASES[case](peer, 1)
             for number in range(options.rounds):

@@ -76,8 +76,8 @@ def main():
     folder.chmod(0o755)
     processes, too_many = [], False
     try:
-        backend, port = bench.start_backend(folder)
-        processes.append(backend)
+        backends, port = bench.start_backend(folder)
+        processes += backends
         certificate, key = peers.make_certificate(folder)
         plain, tls = bench.free_ports(2)
         peer = peers.Starve(folder / "starve", port, plain, tls, certificate, key)

@@ -1,8 +1,9 @@
-//! The project's own tasks, each one command: `cargo xtask demo | test | lint | bench | tidy`.
+//! The project's own tasks, each one command: `cargo xtask demo | test | lint | bench | fuzz | tidy`.
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod children;
 mod demo;
+mod fuzz;
 mod packages;
 mod progress;
 mod test;
@@ -19,6 +20,8 @@ Usage: cargo xtask COMMAND
   test                            install what the tests need, then run every test
   lint                            formatting, clippy, the edges between crates
   bench [CASE…]                   CPU per request beside nginx, HAProxy and Envoy, in one run
+  bench instructions [CASE…]      instructions per request, by callgrind
+  fuzz [TARGET] [--seconds 60]    the fuzz targets, for a while altogether
   tidy                            the edges between crates and other rules of the repository alone
 ";
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["lint"] => test::lint(),
         ["tidy"] => tidy::run(),
+        ["fuzz", words @ ..] => fuzz::command(words),
         ["bench", options @ ..] => test::bench(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -21,6 +21,9 @@ pub(crate) const PROMETHEUS: Needed =
     Needed { program: "prometheus", apt: "prometheus", dnf: "prometheus", brew: "prometheus" };
 
 /// What `tests/bench` measures with and against. Envoy comes from PyPI, where it is wanted.
+pub(crate) const VALGRIND: Needed =
+    Needed { program: "valgrind", apt: "valgrind", dnf: "valgrind", brew: "valgrind" };
+
 pub(crate) const BENCH: [Needed; 6] = [
     PYTHON,
     Needed { program: "nginx", apt: "nginx-light", dnf: "nginx", brew: "nginx" },

