@@ -3,6 +3,8 @@
 //! hygiene → admit → route → begin counting → decide by stage → copy for the shadow → the side that
 //! answers → rescue. Nothing on this way waits for anything but the client and the side that answers it.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
@@ -14,7 +16,7 @@ use starve_routing::normalise_path;
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
-use crate::route::{Route, View};
+use crate::route::{Answering, Route, View};
 use crate::shared::Shared;
 use crate::tunnel::{self, Switch};
 
@@ -43,39 +45,69 @@ impl Handler for Pipeline {
     type Body = ClientBody;
 
     fn handle(&self, request: Request, peer: Peer, in_flight: InFlight) -> Answer<ClientBody> {
-        let (shared, worker) = (self.shared.clone(), self.worker);
-        Box::pin(async move { Ok(answer(&shared, worker, request, peer, in_flight).await) })
+        match begin(&self.shared, self.worker, request, peer, in_flight) {
+            Ok(begun) => Box::pin(begun.finish()),
+            Err((refusal, in_flight)) => Box::pin(ready(Ok(refuse(&self.shared, &refusal, in_flight)))),
+        }
     }
 }
 
-async fn answer(
+/// A call that has its route and is being answered.
+struct Begun {
+    shared: Arc<Shared>,
+    route: Arc<Route>,
+    exchange: Exchange,
+    switch: Option<Switch>,
+    answering: Result<Answering, Error>,
+}
+
+/// All that a call needs before anything is waited for.
+fn begin(
     shared: &Arc<Shared>,
     worker: usize,
     request: Request,
     peer: Peer,
     in_flight: InFlight,
-) -> http::Response<ClientBody> {
+) -> Result<Begun, (Refusal, InFlight)> {
     let (request, switch) = match clean(shared, request, peer) {
         Ok(cleaned) => cleaned,
-        Err(refusal) => return refuse(shared, &refusal, in_flight),
+        Err(refusal) => return Err((refusal, in_flight)),
     };
     let Some(place) = shared.admission.enter(worker) else {
-        return refuse(shared, &Refusal::overloaded(), in_flight);
+        return Err((Refusal::overloaded(), in_flight));
     };
     let route = find(shared, &request);
     let mut exchange = Exchange::begin(&route, &request, (in_flight, place), shared, worker);
     let request = exchange.count_upload(request);
-    let answered = route.answer(shared, request, &mut exchange, peer).await;
-    match answered.and_then(|response| tunnel::split(response, switch)) {
-        Ok((response, None)) => deliver(response, exchange),
-        Ok((response, Some(tunnel))) => tunnel.open(deliver(response, exchange)),
-        Err(error) => {
-            log(&route, &exchange, &error);
-            if error.kind() == ErrorKind::BodyTooLarge {
-                shared.refusals.count(&Refusal::new("body_too_large", ErrorKind::BodyTooLarge));
+    let answering = route.answer(shared, request, &mut exchange, peer);
+    Ok(Begun { shared: shared.clone(), route, exchange, switch, answering })
+}
+
+impl Begun {
+    /// Waits for the side that answers, and for nothing else.
+    async fn finish(mut self) -> Result<http::Response<ClientBody>, Infallible> {
+        let answered = match self.answering {
+            Ok(Answering::Own(response)) => Ok(response),
+            Ok(Answering::Plain(answer)) => answer.await,
+            Ok(Answering::Careful(answer)) => {
+                let (answer, by) = answer.await;
+                self.exchange.answered_by(by);
+                answer
             }
-            deliver(rescue(&error), exchange)
-        }
+            Err(error) => Err(error),
+        };
+        let Self { shared, route, exchange, switch, .. } = self;
+        Ok(match answered.and_then(|response| tunnel::split(response, switch)) {
+            Ok((response, None)) => deliver(response, exchange),
+            Ok((response, Some(tunnel))) => tunnel.open(deliver(response, exchange)),
+            Err(error) => {
+                log(&route, &exchange, &error);
+                if error.kind() == ErrorKind::BodyTooLarge {
+                    shared.refusals.count(&Refusal::new("body_too_large", ErrorKind::BodyTooLarge));
+                }
+                deliver(rescue(&error), exchange)
+            }
+        })
     }
 }
 

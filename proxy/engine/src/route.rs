@@ -7,7 +7,9 @@ use http::Method;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, SET_COOKIE, UPGRADE};
 use http_body::Body as _;
 use starve_config::RoutePlan;
-use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, ResponseFuture, Target, duplicate};
+use starve_http::{
+    Body, BoxFuture, Error, ErrorKind, Observed, Request, Response, ResponseFuture, Target, duplicate,
+};
 use starve_listener::Peer;
 use starve_migration::{Bucket, Decision, Salt, Side, StickyKey, cookie, is_read};
 use starve_shadow::{Copying, DropReason, RouteShadow};
@@ -38,6 +40,16 @@ pub(crate) struct Route {
     pub(crate) finish_writes: bool,
 }
 
+/// An answer on its way.
+pub(crate) enum Answering {
+    /// The route's own.
+    Own(Response),
+    /// The side's; most calls need nothing around it.
+    Plain(ResponseFuture),
+    /// With a copy or a fallback; says who answered in the end.
+    Careful(BoxFuture<(Result<Response, Error>, Side)>),
+}
+
 /// What of a route outlives its generations: it is found again by the route's id.
 #[derive(Debug)]
 pub(crate) struct Kept {
@@ -62,21 +74,21 @@ impl Route {
         self.plan.is_none()
     }
 
-    /// Answers one call by the route's stage.
+    /// Begins to answer one call by the route's stage. Nothing here waits; what is returned does.
     ///
     /// # Errors
-    /// There is no answer of either side: the route is retired, or the side that should answer failed.
-    pub(crate) async fn answer(
-        &self,
-        shared: &Shared,
+    /// There is no answer of either side: the route is retired, or has no function.
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
         request: Request,
         exchange: &mut Exchange,
         peer: Peer,
-    ) -> Result<Response, Error> {
+    ) -> Result<Answering, Error> {
         if let Some(own) = &self.own
             && let Some(answer) = own.answer(&request, exchange, &self.kept)
         {
-            return answer;
+            return answer.map(Answering::Own);
         }
         let (by, copy_to) = match self.decide(&request, exchange, peer) {
             Decision::Gone => return Err(Error::new(ErrorKind::Gone, "the route is retired")),
@@ -85,16 +97,36 @@ impl Route {
         exchange.answered_by(by);
         // A request to switch protocols has no answer to compare.
         let copy_to = copy_to.filter(|_| !request.headers().contains_key(UPGRADE));
-        let Some(side) = copy_to else { return self.ask(shared, by, request, exchange).await };
-        let Some(copying) = shared.shadow.begin(&self.shadow, side, self.target(side)?, &request) else {
-            return self.ask(shared, by, request, exchange).await;
+        let copying = match copy_to {
+            Some(side) => shared.shadow.begin(&self.shadow, side, self.target(side)?, &request),
+            None => None,
         };
-        let request = watch_request(request, &copying, shared.shadow.body_bytes_max());
-        match self.ask(shared, by, request, exchange).await {
+        if copying.is_none() && !self.may_fall_back(by) {
+            return self.call(shared, by, request).map(Answering::Plain);
+        }
+        let (route, shared) = (self.clone(), shared.clone());
+        Ok(Answering::Careful(Box::pin(async move {
+            let mut answered_by = by;
+            let answer = match copying {
+                Some(copying) => route.ask_and_copy(&shared, &mut answered_by, request, &copying).await,
+                None => route.ask(&shared, &mut answered_by, request).await,
+            };
+            (answer, answered_by)
+        })))
+    }
+
+    async fn ask_and_copy(
+        &self,
+        shared: &Shared,
+        by: &mut Side,
+        request: Request,
+        copying: &Copying,
+    ) -> Result<Response, Error> {
+        let (asked, body_max) = (*by, shared.shadow.body_bytes_max());
+        let request = watch_request(request, copying, body_max);
+        match self.ask(shared, by, request).await {
             // After a fallback the answer is that of the side that should have got the copy.
-            Ok(response) if exchange.side() == Some(by) => {
-                Ok(watch_response(response, &copying, shared.shadow.body_bytes_max()))
-            }
+            Ok(response) if *by == asked => Ok(watch_response(response, copying, body_max)),
             outcome => {
                 copying.give_up(DropReason::NoAnswer);
                 outcome
@@ -137,21 +169,18 @@ impl Route {
         Bucket::of(self.salt, user.as_bytes())
     }
 
+    fn may_fall_back(&self, by: Side) -> bool {
+        by == Side::Function && self.plan.as_ref().is_some_and(|plan| plan.fallback)
+    }
+
     /// Asks the side that is to answer, and legacy in its place where the route allows it and it can do
-    /// no harm: nothing was sent, or the request only reads.
-    async fn ask(
-        &self,
-        shared: &Shared,
-        by: Side,
-        request: Request,
-        exchange: &mut Exchange,
-    ) -> Result<Response, Error> {
-        let may_fall_back = by == Side::Function && self.plan.as_ref().is_some_and(|plan| plan.fallback);
-        if !may_fall_back {
-            return self.call(shared, by, request)?.await;
+    /// no harm: nothing was sent, or the request only reads. `by` says who it was in the end.
+    async fn ask(&self, shared: &Shared, by: &mut Side, request: Request) -> Result<Response, Error> {
+        if !self.may_fall_back(*by) {
+            return self.call(shared, *by, request)?.await;
         }
         let spare = is_read(self.method_of(&request)).then(|| duplicate(&request)).flatten();
-        let mut error = match self.call(shared, by, request)?.await {
+        let mut error = match self.call(shared, *by, request)?.await {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
@@ -162,7 +191,7 @@ impl Route {
             error = error.chain(),
             "fell back to legacy"
         );
-        exchange.answered_by(Side::Legacy);
+        *by = Side::Legacy;
         self.call(shared, Side::Legacy, request)?.await
     }
 
