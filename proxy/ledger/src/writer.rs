@@ -17,6 +17,8 @@ use crate::store::Store;
 const QUEUE_MAX: usize = 16;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER_CLOSING: Duration = Duration::from_millis(100);
+/// How often a ledger that another process still has is looked at.
+const RETRY_LOCK_AFTER: Duration = Duration::from_millis(100);
 /// How often committed pages are forced to the disk.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,24 +51,18 @@ impl Ledger {
         let path = canonical(path);
         let lock = WriterLock::take(&path)?;
         let store = Store::open(&path)?;
-        let shared = Arc::new(Shared::default());
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            path: path.clone(),
-            next_number: store.applied() + 1,
-            inode: store.inode(),
-            store: Some(store),
-            current: None,
-            waiting: None,
-            retry_at: None,
-            checkpointed_at: Instant::now(),
-            lock: Some(lock),
-        };
-        std::thread::Builder::new()
-            .name("starve-ledger".to_owned())
-            .spawn(move || writer.run())
-            .map_err(LedgerError::Thread)?;
-        Ok(Self { shared, path })
+        let mut writer = Writer::new(path);
+        writer.hold(lock, store);
+        writer.start()
+    }
+
+    /// As [`Ledger::open`], for a process that replaces another one: counts wait in memory until that one has let
+    /// go of the file. Only then can anything be wrong with it, which [`Ledger::health`] tells.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn open_when_free(path: &Path) -> Result<Self, LedgerError> {
+        Writer::new(canonical(path)).start()
     }
 
     /// The file, with links resolved.
@@ -267,7 +263,7 @@ struct Work {
 struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
-    /// `None` only while the file has gone and could not be opened again.
+    /// `None` only while another process has the file, or while it has gone and could not be opened again.
     store: Option<Store>,
     inode: (u64, u64),
     next_number: i64,
@@ -277,6 +273,7 @@ struct Writer {
     waiting: Option<Waiting>,
     retry_at: Option<Instant>,
     checkpointed_at: Instant,
+    /// `None` only while another process has the file.
     lock: Option<WriterLock>,
 }
 
@@ -292,6 +289,45 @@ struct Numbered {
 }
 
 impl Writer {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            shared: Arc::new(Shared::default()),
+            path,
+            store: None,
+            inode: (0, 0),
+            next_number: 0,
+            current: None,
+            waiting: None,
+            retry_at: None,
+            checkpointed_at: Instant::now(),
+            lock: None,
+        }
+    }
+
+    fn start(self) -> Result<Ledger, LedgerError> {
+        let ledger = Ledger { shared: Arc::clone(&self.shared), path: self.path.clone() };
+        std::thread::Builder::new()
+            .name("starve-ledger".to_owned())
+            .spawn(move || self.run())
+            .map_err(LedgerError::Thread)?;
+        Ok(ledger)
+    }
+
+    fn hold(&mut self, lock: WriterLock, store: Store) {
+        self.next_number = store.applied() + 1;
+        self.inode = store.inode();
+        self.store = Some(store);
+        self.lock = Some(lock);
+    }
+
+    /// The file, as soon as the process before this one has let go of it.
+    fn take_over(&mut self) -> Result<(), LedgerError> {
+        let lock = WriterLock::take(&self.path)?;
+        let store = Store::open(&self.path)?;
+        self.hold(lock, store);
+        Ok(())
+    }
+
     fn run(mut self) {
         loop {
             let work = self.shared.next(self.retry_at);
@@ -322,6 +358,14 @@ impl Writer {
     /// Writes what there is, or notes why not and when to try again.
     fn write(&mut self, closing: bool) {
         self.retry_at = None;
+        // Nothing has a number before the last one in the file is known.
+        if self.lock.is_none() && (self.current.is_some() || self.waiting.is_some()) {
+            if let Err(error) = self.take_over() {
+                self.shared.note_failed(chain(&error));
+                self.retry_at = Some(Instant::now() + RETRY_LOCK_AFTER);
+                return;
+            }
+        }
         while let Some(numbered) = self.current.take().or_else(|| self.number_waiting()) {
             match self.apply(&numbered) {
                 Ok(()) => {
