@@ -9,6 +9,7 @@ use starve_functions::FunctionStats;
 use starve_shadow::RouteShadow;
 use starve_telemetry::RouteStats;
 
+use crate::handover::Bequest;
 use crate::route::Kept;
 
 /// The id under which everything is counted that no route matched.
@@ -61,6 +62,24 @@ impl Registry {
         };
         tables.shadows.insert(id.to_owned(), shadow.clone());
         shadow
+    }
+
+    /// What a successor must know.
+    pub(crate) fn bequest(&self) -> Bequest {
+        let tables = self.tables();
+        let killed = tables.routes.values().filter(|kept| kept.killed.load(Relaxed));
+        Bequest {
+            all_killed: self.all_killed.load(Relaxed),
+            killed: killed.map(|kept| kept.id.clone()).collect(),
+        }
+    }
+
+    /// Goes on where the process before this one ended.
+    pub(crate) fn take_over(&self, bequest: &Bequest) {
+        self.all_killed.store(bequest.all_killed, Relaxed);
+        for id in &bequest.killed {
+            self.route(id).killed.store(true, Relaxed);
+        }
     }
 
     pub(crate) fn function(&self, name: &str) -> Arc<FunctionStats> {

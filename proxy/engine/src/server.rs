@@ -9,21 +9,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use starve_admin::{Settings as AdminSettings, serve};
 use starve_compare::HashKey;
-use starve_config::{AdminPlan, LedgerPlan, Plan};
+use starve_config::{AdminPlan, LedgerPlan, ListenerPlan, Plan};
 use starve_discovery::Discovered;
 use starve_ledger::{EventKind, Ledger, LedgerError};
-use starve_listener::{BindError, Counters, Drain, Http1Limits, Settings, Tls, accept, bind};
+use starve_listener::{BindError, Counters, Drain, Handshakes, Tls};
 use starve_shadow::{Limits, Shadow};
-use starve_telemetry::enter_worker;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::abort::Detached;
 use crate::admission::Admission;
@@ -31,17 +28,20 @@ use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile, Read};
 use crate::functions::FunctionWorkshop;
 use crate::generation::Workshop;
+use crate::handover::{IDLE_GRACE, Program, bequest_of, tell_ready};
+use crate::inherit::Inherited;
 use crate::observations::Observations;
-use crate::pipeline::Pipeline;
 use crate::proxy::{Controlled, Proxy};
 use crate::recorder::{self, Notes, Recorder};
 use crate::refusal::Refusals;
 use crate::registry::Registry;
+use crate::service_manager::{self, Heartbeats};
 use crate::shared::Shared;
+use crate::signals::{Signals, Told};
+use crate::sockets::Sockets;
+use crate::workers::{Workers, endpoints};
 use crate::{told, watch as watching};
 
-/// Streams per HTTP/2 connection.
-const STREAMS_MAX: u32 = 128;
 /// Memory for captured bodies, all copies together.
 const SHADOW_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 const SHADOW_TIME_MAX: Duration = Duration::from_secs(30);
@@ -71,34 +71,45 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
+    #[error("the sockets that were passed to this process (LISTEN_FDS) cannot be used")]
+    Passed(#[source] std::io::Error),
 }
 
-/// Runs the proxy until SIGTERM or SIGINT, then drains. `announce` gets one line per bound address.
+/// Runs the proxy until SIGTERM, SIGINT or a successor ends it, then drains. `announce` gets one line per bound address.
 ///
 /// # Errors
 /// Something that is needed cannot be had; nothing has been served then.
 pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), StartError> {
-    let read = options.file.read()?;
+    let program = Program::of_this_process();
+    let mut inherited = Inherited::take().map_err(StartError::Passed)?;
+    let predecessor = inherited.predecessor.take();
+    let mut read = options.file.read()?;
+    read.warn_of_certificates();
     let plan = read.plan.clone();
     let workers = workers(&plan);
-    let sockets = bind_all(&plan, workers)?;
-    let admin = plan.admin.as_ref().map(bind_admin).transpose()?;
+    let sockets = Sockets::open(&plan, workers, inherited)?;
     let tls = load_tls(&options.file, &read)?;
     let LedgerPlan::Sqlite(path) = &plan.ledger;
-    let ledger = Arc::new(Ledger::open(path)?);
+    let open = if predecessor.is_some() { Ledger::open_when_free } else { Ledger::open };
+    let ledger = Arc::new(open(path)?);
 
     let control = runtime("starve-control", 2)?;
     let background = runtime("starve-background", workers)?;
     let certificates = Certificates::new(tls.clone(), &plan);
     let proxy = build(options, &read, workers, ledger, certificates, &control, &background)?;
+    if let Some(predecessor) = &predecessor {
+        proxy.registry.take_over(&bequest_of(predecessor));
+    }
     if !read.warnings.is_empty() {
         tracing::warn!("{}", read.warnings);
     }
 
     // Before anybody is told that it runs: whoever stops it at once gets a drain as well.
     let signals = control.block_on(async { Signals::hear() }).map_err(StartError::Signals)?;
-    let (begin_drain, drain) = Drain::new();
-    let threads = start_workers(&proxy, sockets, &tls, &drain)?;
+    let (switch, drain) = Drain::new();
+    let Sockets { listeners, admin, kept } = sockets;
+    let hearts = Heartbeats::new(workers);
+    let threads = Workers::start(&proxy, listeners, &endpoints(&plan, tls), &drain, &hearts)?;
     say(announce, &threads.addresses, admin.as_ref());
     proxy.notes.event(EventKind::Start, format!("version {}", env!("CARGO_PKG_VERSION")));
     proxy.ready.store(true, Relaxed);
@@ -108,20 +119,45 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     control.spawn(watching::run(proxy.clone(), stopped.clone()));
     control.spawn(sweep(proxy.clone(), stopped.clone()));
     control.spawn(told::run(proxy.clone(), stopped.clone()));
+    let (stop_admin, admin_stopped) = watch::channel(false);
     if let Some((listener, plan)) = admin {
-        control.spawn(serve_admin(listener, plan, proxy.clone(), stopped));
+        control.spawn(serve_admin(listener, plan, proxy.clone(), admin_stopped));
     }
-    control.block_on(until_told(&proxy, signals));
+    if let Some(limit) = service_manager::watchdog() {
+        control.spawn(service_manager::keep_alive(hearts, limit, stopped));
+    }
+    if let Some(predecessor) = predecessor {
+        tell_ready(&predecessor);
+    }
+    service_manager::ready();
+    let ending = control.block_on(signals.wait(&proxy, &program, &kept));
 
     proxy.ready.store(false, Relaxed);
-    let _all_gone = begin_drain.send(true);
+    // From here on what waits in the queues is the successor's, or refused.
+    drop(kept);
+    switch.begin();
+    match ending {
+        Told::Stop => {
+            service_manager::stopping();
+            switch.close_idle();
+        }
+        Told::ReplacedBy(pid) => {
+            service_manager::replaced_by(pid);
+            let _gone = stop_admin.send(true);
+            let grace = IDLE_GRACE.min(plan.limits.drain_timeout / 2);
+            control.spawn(async move {
+                tokio::time::sleep(grace).await;
+                switch.close_idle();
+            });
+        }
+    }
     let cut = threads.join();
     if cut > 0 {
         tracing::warn!(requests = cut, "the drain's deadline cut requests off");
     }
     control.block_on(stop_functions(&proxy));
     proxy.notes.event(EventKind::Stop, "drained");
-    let _all_gone = stop.send(true);
+    let _all_gone = (stop_admin.send(true), stop.send(true));
     if control.block_on(recording).is_err() {
         tracing::error!("the last counts could not be collected");
     }
@@ -139,20 +175,8 @@ fn workers(plan: &Plan) -> usize {
     plan.workers.unwrap_or_else(cores).get()
 }
 
-/// Per listener, one socket for each worker.
-fn bind_all(plan: &Plan, workers: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
-    plan.listeners.iter().map(|listener| bind(listener.address, workers)).collect()
-}
-
-fn bind_admin(plan: &AdminPlan) -> Result<(TcpListener, AdminPlan), StartError> {
-    let mut listeners = bind(plan.address, 1).map_err(StartError::AdminBind)?;
-    // One was asked for, one is there.
-    let listener = listeners.swap_remove(0);
-    Ok((listener, plan.clone()))
-}
-
 fn load_tls(file: &ConfigFile, read: &Read) -> Result<Vec<Option<Tls>>, ConfigError> {
-    let load = |(index, listener): (usize, &starve_config::ListenerPlan)| {
+    let load = |(index, listener): (usize, &ListenerPlan)| {
         let tls = listener.tls.as_ref().map(Tls::load).transpose();
         tls.map_err(|error| file.listener_error(read, index, error.to_string()))
     };
@@ -192,6 +216,7 @@ fn build(
         workshop.build(read.plan.clone(), None).map_err(|errors| options.file.build_errors(read, &errors))?;
     let limits = read.plan.limits.clone();
     let admission = Admission::new(limits.in_flight, workers);
+    let handshakes = Handshakes::new(limits.handshakes, limits.handshake_timeout);
     let shared = Arc::new(Shared {
         live: ArcSwap::from_pointee(generation),
         detached: Detached::new(limits.detached_writes, admission.clone()),
@@ -205,6 +230,7 @@ fn build(
         shared,
         registry,
         counters: Arc::new(Counters::default()),
+        handshakes,
         ledger,
         notes,
         discovered: Arc::new(Mutex::new(Discovered::new())),
@@ -236,98 +262,6 @@ fn hash_key() -> HashKey {
     use std::hash::{BuildHasher as _, Hasher as _};
     let random = || u128::from(std::collections::hash_map::RandomState::new().build_hasher().finish());
     HashKey(random() << 64 | random())
-}
-
-struct Workers {
-    addresses: Vec<(SocketAddr, bool)>,
-    threads: Vec<JoinHandle<usize>>,
-}
-
-impl Workers {
-    /// Waits for all workers; how many requests the drain's deadline cut off.
-    fn join(self) -> usize {
-        let join = |thread: JoinHandle<usize>| {
-            thread.join().unwrap_or_else(|_| {
-                tracing::error!("a worker broke off");
-                0
-            })
-        };
-        self.threads.into_iter().map(join).sum()
-    }
-}
-
-fn start_workers(
-    proxy: &Arc<Proxy>,
-    sockets: Vec<Vec<TcpListener>>,
-    tls: &[Option<Tls>],
-    drain: &Drain,
-) -> Result<Workers, StartError> {
-    let limits = &proxy.shared.limits;
-    let settings = Arc::new(Settings {
-        http1: Http1Limits {
-            head_bytes: limits.head_bytes,
-            head_timeout: limits.head_timeout,
-            idle_timeout: limits.idle_timeout,
-            body_timeout: Duration::from_secs(60),
-            body_rate_min: None,
-            send_timeout: Duration::from_secs(60),
-        },
-        streams_per_connection: STREAMS_MAX,
-        places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
-        counters: proxy.counters.clone(),
-    });
-    let addresses = sockets.iter().zip(tls).filter_map(|(sockets, tls)| {
-        let address = sockets.first()?.local_addr().ok()?;
-        Some((address, tls.is_some()))
-    });
-    let addresses = addresses.collect();
-    let mut shares: Vec<Vec<(TcpListener, Option<Tls>)>> = (0..proxy.workers).map(|_| Vec::new()).collect();
-    for (sockets, tls) in sockets.into_iter().zip(tls) {
-        for (share, socket) in shares.iter_mut().zip(sockets) {
-            share.push((socket, tls.clone()));
-        }
-    }
-    let mut threads = Vec::new();
-    for (index, share) in shares.into_iter().enumerate() {
-        let pipeline = Pipeline::new(proxy.shared.clone(), index);
-        let (settings, drain, deadline) = (settings.clone(), drain.clone(), limits.drain_timeout);
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        let thread = std::thread::Builder::new().name(format!("starve-worker-{index}")).spawn(move || {
-            enter_worker(index);
-            runtime.block_on(work(share, &pipeline, &settings, drain, deadline))
-        });
-        threads.push(thread.map_err(StartError::Thread)?);
-    }
-    Ok(Workers { addresses, threads })
-}
-
-/// One worker: accepts on all listeners until the drain begins, and returns when the last connection has
-/// ended or the deadline has passed; then with the number of requests that are cut off.
-async fn work(
-    share: Vec<(TcpListener, Option<Tls>)>,
-    pipeline: &Pipeline,
-    settings: &Arc<Settings>,
-    mut drain: Drain,
-    deadline: Duration,
-) -> usize {
-    let mut loops = tokio::task::JoinSet::new();
-    for (listener, tls) in share {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
-                loops.spawn(accept(listener, tls, pipeline.clone(), settings.clone(), drain.clone()));
-            }
-            Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
-        }
-    }
-    let ended = async { while loops.join_next().await.is_some() {} };
-    let too_late = async {
-        drain.begun().await;
-        tokio::time::sleep(deadline).await;
-    };
-    tokio::select! {
-        () = ended => 0,
-        () = too_late => pipeline.in_flight(),
-    }
 }
 
 fn say(
@@ -385,38 +319,6 @@ async fn sweep(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
             function.sweep();
         }
     }
-}
-
-/// What the program is told from outside.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn hear() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-}
-
-/// SIGHUP reloads; SIGTERM and SIGINT end the wait.
-async fn until_told(proxy: &Arc<Proxy>, mut signals: Signals) {
-    loop {
-        tokio::select! {
-            _ = signals.hangup.recv() => {
-                // The outcome is in the log, the metrics and the API.
-                let _told = proxy.reload("SIGHUP").await;
-            }
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-        }
-    }
-    tracing::info!("draining");
 }
 
 async fn stop_functions(proxy: &Proxy) {

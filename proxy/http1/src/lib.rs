@@ -24,5 +24,5 @@ pub use decode::BodyFault;
 pub use io::{Duplex, poll_read_some};
 pub use request::RequestFault;
 pub use response::ResponseFault;
-pub use server::{Answer, Ended, Limits, TooSlow, serve};
+pub use server::{Answer, Draining, Ended, Limits, Pace, TooSlow, serve};
 pub use upgrade::{OnUpgrade, Rewound, UpgradeSlot};

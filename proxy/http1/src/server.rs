@@ -30,7 +30,7 @@ use crate::timer::LazyTimer;
 use crate::upgrade::{OnUpgrade, Rewound};
 
 use self::body::RequestBody;
-pub use self::body::TooSlow;
+pub use self::body::{Pace, TooSlow};
 use self::send::{Sending, Sent};
 
 /// What comes behind a request that is being answered is read up to this, to notice a client that leaves.
@@ -54,6 +54,15 @@ pub struct Limits {
     pub body_rate_min: Option<u64>,
     /// Longest time in which a client takes nothing of its answer.
     pub send_timeout: Duration,
+}
+
+/// How a connection is told to come to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Draining<B, C> {
+    /// The next answer is the last, and says so.
+    pub has_begun: B,
+    /// Without a request there is no wait for one.
+    pub closes_idle: C,
 }
 
 /// Why a connection ended.
@@ -116,15 +125,15 @@ impl<S: Duplex> Sink for Mutex<Wire<S>> {
 
 /// Serves a connection to its end. `input` is what was read from it before.
 ///
-/// `handle` is asked for each request; its answer is dropped when the client leaves. `is_draining` ends the
-/// connection after the answer under way; whoever begins the drain wakes the task. `note` is told why the
+/// `handle` is asked for each request; its answer is dropped when the client leaves. `draining` says when to
+/// end; whoever closes idle connections wakes the task. `note` is told why the
 /// connection ends as soon as that is known: a client may take its time to let go.
 pub async fn serve<S, B, F>(
     stream: S,
     input: BytesMut,
     limits: &Limits,
     mut handle: F,
-    is_draining: impl Fn() -> bool,
+    draining: Draining<impl Fn() -> bool, impl Fn() -> bool>,
     note: impl FnOnce(Ended),
 ) where
     S: Duplex,
@@ -143,7 +152,7 @@ pub async fn serve<S, B, F>(
         limits,
     };
     loop {
-        let head = match connection.head(&is_draining).await {
+        let head = match connection.head(&draining.closes_idle).await {
             Ok(head) => head,
             Err(ended) => {
                 note(ended);
@@ -160,7 +169,7 @@ pub async fn serve<S, B, F>(
             return note(connection.switch(response, asked, switch).await);
         }
         drop(switch);
-        let keep_alive = keep_alive && !is_draining() && lock(&connection.shared).may_go_on();
+        let keep_alive = keep_alive && !(draining.has_begun)() && lock(&connection.shared).may_go_on();
         match connection.send(response, asked, keep_alive).await {
             Sent::Whole { keep_alive: true } if lock(&connection.shared).decoder.is_done() => {
                 connection.timer.set(Instant::now() + limits.idle_timeout);
@@ -183,7 +192,7 @@ struct Connection<'a, S> {
 
 impl<S: Duplex> Connection<'_, S> {
     /// The next request's head.
-    async fn head(&mut self, is_draining: &impl Fn() -> bool) -> Result<RequestHead, Ended> {
+    async fn head(&mut self, closes_idle: &impl Fn() -> bool) -> Result<RequestHead, Ended> {
         let (timer, limits) = (&mut self.timer, self.limits);
         let mut scan = EndScan::default();
         let mut has_begun = false;
@@ -199,11 +208,7 @@ impl<S: Duplex> Connection<'_, S> {
                     Ok(None) => {}
                     Err(fault) => return Poll::Ready(Err(Ended::Refused(fault))),
                 }
-                if io.input.is_empty() {
-                    if is_draining() {
-                        return Poll::Ready(Err(Ended::Closed));
-                    }
-                } else if !has_begun {
+                if !io.input.is_empty() && !has_begun {
                     has_begun = true;
                     timer.set(Instant::now() + limits.head_timeout);
                 }
@@ -211,6 +216,10 @@ impl<S: Duplex> Connection<'_, S> {
                     Poll::Ready(Ok(1..)) => {}
                     Poll::Ready(Ok(0)) if io.input.is_empty() => return Poll::Ready(Err(Ended::Closed)),
                     Poll::Ready(_) => return Poll::Ready(Err(Ended::ClientGone)),
+                    // A request that has come is answered all the same.
+                    Poll::Pending if io.input.is_empty() && closes_idle() => {
+                        return Poll::Ready(Err(Ended::Closed));
+                    }
                     Poll::Pending => break,
                 }
             }

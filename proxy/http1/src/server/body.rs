@@ -94,7 +94,7 @@ impl<S: Duplex> http_body::Body for RequestBody<S> {
 
 /// How fast a body has to come, counted only while somebody waits for it.
 #[derive(Debug)]
-struct Pace {
+pub struct Pace {
     silence_max: Duration,
     rate_min: Option<u64>,
     /// Set when the body is first waited for.
@@ -110,11 +110,12 @@ struct Waiting {
 }
 
 impl Pace {
-    fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self { silence_max: limits.body_timeout, rate_min: limits.body_rate_min, waiting: None }
     }
 
-    fn note(&mut self, bytes: usize) {
+    /// Notes what has come.
+    pub fn note(&mut self, bytes: usize) {
         if let Some(waiting) = &mut self.waiting {
             waiting.bytes += bytes as u64;
             waiting.heard = true;
@@ -122,7 +123,7 @@ impl Pace {
     }
 
     /// Ready when the body is too slow.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let silence_max = self.silence_max;
         let waiting = self.waiting.get_or_insert_with(|| {
             let now = Instant::now();
