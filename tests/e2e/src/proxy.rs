@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ExitStatus, Stdio};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -44,10 +45,11 @@ impl Proxy {
     }
 
     #[track_caller]
-    pub(crate) fn of(site: &Site, env: &[(&str, &OsStr)]) -> Self {
+    pub(crate) fn of(site: &Site, env: &[(&str, &OsStr)], passed: Vec<TcpListener>) -> Self {
         let log = format!("stderr-{}.log", std::fs::read_dir(site.folder()).unwrap().count());
         let mut command = command::starve(site.folder(), ["run"]);
         command.envs(env.iter().copied());
+        pass(&mut command, passed);
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(site.path(&log)).unwrap());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = mpsc::channel();
@@ -171,6 +173,18 @@ impl Proxy {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Has itself replaced, and waits until another process answers at the admin address.
+    #[track_caller]
+    pub fn replace(&self) -> Successor {
+        self.signal(Signal::USR2);
+        let pid = eventually("a successor", || {
+            let answer = self.try_admin("GET", "/api/status", "").map_err(|error| error.to_string())?;
+            let pid = answer.json()["pid"].as_u64().unwrap_or_default();
+            if pid == u64::from(self.pid()) { Err("the same process".to_owned()) } else { Ok(pid) }
+        });
+        Successor(i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id"))
+    }
+
     /// Asks for a graceful end and waits for it.
     #[track_caller]
     pub fn stop(mut self) -> Stopped {
@@ -202,6 +216,49 @@ impl Proxy {
             kib * 1024
         };
         (bytes("VmRSS:"), bytes("VmHWM:"))
+    }
+}
+
+/// As systemd does it: from descriptor 3 on.
+fn pass(command: &mut Command, listeners: Vec<TcpListener>) {
+    if listeners.is_empty() {
+        return;
+    }
+    command.env("LISTEN_FDS", listeners.len().to_string());
+    let mappings =
+        listeners.into_iter().zip(3..).map(|(one, child_fd)| FdMapping { parent_fd: one.into(), child_fd });
+    command.fd_mappings(mappings.collect()).unwrap();
+}
+
+/// The process that has taken over from a proxy. Ends with its value by SIGKILL, to its own process id.
+#[derive(Debug)]
+pub struct Successor(Pid);
+
+impl Successor {
+    /// Asks for a graceful end and waits for it.
+    #[track_caller]
+    pub fn stop(self) {
+        kill_process(self.0, Signal::TERM).unwrap();
+        eventually("the end of the successor", || match self.has_ended() {
+            true => Ok(()),
+            false => Err(format!("{:?}", self.0)),
+        });
+    }
+
+    /// Gone, or waiting for somebody to ask how it ended: it is no child of this process.
+    fn has_ended(&self) -> bool {
+        let path = format!("/proc/{}/stat", self.0.as_raw_nonzero());
+        std::fs::read_to_string(path).map_or(true, |stat| {
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+        })
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            let _killed = kill_process(self.0, Signal::KILL);
+        }
     }
 }
 

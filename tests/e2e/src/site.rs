@@ -1,6 +1,7 @@
 //! A folder with a `routes.yaml`, as somebody would have it who runs the proxy.
 
 use std::ffi::OsStr;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,13 +77,19 @@ impl Site {
     /// Starts the proxy and waits until it is ready.
     #[track_caller]
     pub fn run(&self) -> Proxy {
-        Proxy::of(self, &[])
+        Proxy::of(self, &[], Vec::new())
     }
 
     /// As [`Site::run`], with environment variables.
     #[track_caller]
     pub fn run_with(&self, env: &[(&str, &OsStr)]) -> Proxy {
-        Proxy::of(self, env)
+        Proxy::of(self, env, Vec::new())
+    }
+
+    /// As [`Site::run_with`], with listening sockets that are open already.
+    #[track_caller]
+    pub fn run_passing(&self, env: &[(&str, &OsStr)], listeners: Vec<TcpListener>) -> Proxy {
+        Proxy::of(self, env, listeners)
     }
 
     /// The report from the files, as it is when no proxy runs.

@@ -7,13 +7,17 @@
 mod aborts;
 mod commands;
 mod components;
+mod connections;
 mod counting;
 mod ending;
 mod flips;
+mod floods;
 mod functions;
+mod handover;
 mod proxying;
 mod reload;
 mod rewriting;
+mod service_manager;
 mod shadow;
 mod stages;
 mod upstreams;
