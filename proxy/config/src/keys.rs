@@ -26,8 +26,9 @@ pub(crate) const FILE: Shape = Shape {
     ],
 };
 
-pub(crate) const LISTENER: Shape = Shape { what: "a listener", keys: &["address", "tls"] };
-pub(crate) const TLS: Shape = Shape { what: "`tls`", keys: &["certificates"] };
+pub(crate) const LISTENER: Shape = Shape { what: "a listener", keys: &["address", "tls", "proxy-protocol"] };
+pub(crate) const TLS: Shape =
+    Shape { what: "`tls`", keys: &["certificates", "min-version", "client-ca", "client-auth"] };
 pub(crate) const CERTIFICATE: Shape = Shape { what: "a certificate", keys: &["certificate", "key"] };
 
 pub(crate) const LIMITS: Shape = Shape {
@@ -37,7 +38,18 @@ pub(crate) const LIMITS: Shape = Shape {
         "head-bytes",
         "uri-bytes",
         "body-bytes",
+        "body-timeout",
+        "min-body-rate",
+        "send-timeout",
         "connections",
+        "connections-per-address",
+        "handshakes",
+        "handshake-timeout",
+        "http2-streams",
+        "http2-resets",
+        "http2-control-frames",
+        "http2-ping-interval",
+        "http2-ping-timeout",
         "in-flight",
         "idle-timeout",
         "drain-timeout",

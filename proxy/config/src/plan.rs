@@ -27,7 +27,7 @@ pub struct Plan {
     /// Worker threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
     pub limits: LimitsPlan,
-    /// Whose `X-Forwarded-*` and `Forwarded` are believed and passed on.
+    /// Whose `X-Forwarded-*` and `Forwarded` are believed and passed on, and whose PROXY headers are.
     pub trusted_proxies: Vec<IpNet>,
     /// `None` when switched off with `admin: off`.
     pub admin: Option<AdminPlan>,
@@ -43,11 +43,34 @@ pub struct Plan {
 pub struct ListenerPlan {
     pub address: SocketAddr,
     pub tls: Option<TlsPlan>,
+    /// `proxy-protocol: required`: each connection begins with a PROXY header, and only
+    /// [`Plan::trusted_proxies`] may connect.
+    pub proxy_protocol: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TlsPlan {
+    /// Never empty.
     pub certificates: Vec<CertificatePlan>,
+    pub min_version: TlsVersion,
+    /// `None`: clients are not asked for a certificate.
+    pub client_auth: Option<ClientAuthPlan>,
+}
+
+/// A version of TLS; those before 1.2 are not spoken (RFC 8996).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    #[default]
+    V1_2,
+    V1_3,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientAuthPlan {
+    /// PEM; one of its certificates must have signed the client's. Already joined.
+    pub ca: PathBuf,
+    /// Whether a client without a certificate is turned away.
+    pub required: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +91,33 @@ pub struct LimitsPlan {
     pub uri_bytes: usize,
     /// `body-bytes`: largest request body; `None` is unlimited.
     pub body_bytes: Option<u64>,
+    /// `body-timeout`: longest silence inside a request body.
+    pub body_timeout: Duration,
+    /// `min-body-rate`: bytes a second that a request body must come with on average, from `body-timeout` after
+    /// its beginning; `None` is any.
+    pub min_body_rate: Option<u64>,
+    /// `send-timeout`: how long a client may take nothing of an answer that waits for it.
+    pub send_timeout: Duration,
     /// `connections`: open client connections over all listeners.
     pub connections: usize,
+    /// `connections-per-address`: of those, from one IPv4 address or one IPv6 network of 64 bits; `None` is
+    /// any. Connections of [`Plan::trusted_proxies`] do not count.
+    pub connections_per_address: Option<usize>,
+    /// `handshakes`: TLS handshakes at once over all listeners.
+    pub handshakes: usize,
+    /// `handshake-timeout`: time for a TLS handshake, waiting for its turn included.
+    pub handshake_timeout: Duration,
+    /// `http2-streams`: streams at once per HTTP/2 connection.
+    pub http2_streams: u32,
+    /// `http2-resets`: streams that a client may reset per HTTP/2 connection, beside one in eight of those it
+    /// opened.
+    pub http2_resets: u32,
+    /// `http2-control-frames`: frames per second and HTTP/2 connection that carry no request, such as PING.
+    pub http2_control_frames: u32,
+    /// `http2-ping-interval`: silence after which an HTTP/2 client is asked whether it is there.
+    pub http2_ping_interval: Duration,
+    /// `http2-ping-timeout`: how long it may take to answer that.
+    pub http2_ping_timeout: Duration,
     /// `in-flight`: requests being answered at once over all listeners.
     pub in_flight: usize,
     /// `idle-timeout`: how long an idle client connection is kept.
@@ -191,6 +239,11 @@ impl Plan {
         &self.upstreams[LEGACY]
     }
 
+    /// Whether this address is one of the trusted proxies.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
     /// The route with this id.
     pub fn route(&self, id: &str) -> Option<&Arc<RoutePlan>> {
         self.routes.iter().find(|route| route.id == id)
@@ -212,7 +265,18 @@ impl Default for LimitsPlan {
             head_bytes: 64 << 10,
             uri_bytes: 16 << 10,
             body_bytes: None,
+            body_timeout: Duration::from_secs(60),
+            min_body_rate: None,
+            send_timeout: Duration::from_secs(60),
             connections: 20_000,
+            connections_per_address: None,
+            handshakes: 1_024,
+            handshake_timeout: Duration::from_secs(10),
+            http2_streams: 128,
+            http2_resets: 200,
+            http2_control_frames: 1_000,
+            http2_ping_interval: Duration::from_secs(30),
+            http2_ping_timeout: Duration::from_secs(20),
             in_flight: 10_000,
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),

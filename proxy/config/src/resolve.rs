@@ -39,6 +39,7 @@ pub(crate) fn plan(
     let mut warnings = Vec::new();
     routes::check_names(reader, &spec.routes, &names);
     routes::check_stages(reader, &spec.routes);
+    somebody_may_connect(reader, &spec);
     unused(&spec, &mut warnings);
     warnings.extend(spec.routes.iter().filter_map(routes::copies_nothing));
     let routes = routes::plans(reader, document, &spec);
@@ -78,9 +79,22 @@ fn listeners(reader: &mut Reader<'_>, listen: Vec<At<ListenerPlan>>) -> Vec<List
         }
     }
     if listen.is_empty() {
-        return vec![ListenerPlan { address: LISTEN_DEFAULT, tls: None }];
+        return vec![ListenerPlan { address: LISTEN_DEFAULT, tls: None, proxy_protocol: false }];
     }
     listen.into_iter().map(|at| at.value).collect()
+}
+
+/// A PROXY header is taken from trusted proxies alone, and a listener that requires one serves nobody else.
+fn somebody_may_connect(reader: &mut Reader<'_>, spec: &Spec) {
+    if !spec.trusted_proxies.is_empty() {
+        return;
+    }
+    for At { value, span } in spec.listen.iter().filter(|listener| listener.value.proxy_protocol) {
+        let message =
+            format!("{} takes connections from trusted proxies only, and there are none", value.address);
+        let problem = Diagnostic::error(*span, message);
+        reader.report(problem.expected("`trusted-proxies: [ADDRESS, …]`, or no `proxy-protocol`"));
+    }
 }
 
 fn admin(reader: &mut Reader<'_>, admin: AdminSpec, listen: &[At<ListenerPlan>]) -> Option<AdminPlan> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use starve_config::{ListenerPlan, Plan};
+use starve_config::Plan;
 use starve_listener::{Tls, TlsError};
 
 /// In the order of the listeners that the program started with.
@@ -35,29 +35,30 @@ impl Certificates {
     /// The first that cannot be read, with its listener. Nothing is changed then.
     pub(crate) fn reload(&self, plan: &Plan) -> Result<(), (usize, TlsError)> {
         // A listener that was added or moved needs a restart, and is none of these.
-        let pairs = || self.listeners.iter().zip(&plan.listeners).enumerate();
-        let with_tls =
-            || pairs().filter_map(|(at, (tls, plan))| Some((at, tls.as_ref()?, plan.tls.as_ref()?)));
-        for (index, _, plan) in with_tls() {
-            Tls::load(plan).map_err(|error| (index, error))?;
+        let pairs = self.listeners.iter().zip(&plan.listeners).enumerate();
+        let with_tls = pairs.filter_map(|(at, (tls, plan))| Some((at, tls.as_ref()?, plan.tls.as_ref()?)));
+        let mut prepared = Vec::new();
+        for (index, tls, plan) in with_tls {
+            prepared.push((tls, tls.prepare(plan).map_err(|error| (index, error))?));
         }
-        for (index, tls, plan) in with_tls() {
-            tls.reload(plan).map_err(|error| (index, error))?;
+        for (tls, next) in prepared {
+            tls.put(next);
         }
         Ok(())
     }
 }
 
 fn files(plan: &Plan) -> Vec<Seen> {
-    let pairs =
-        |listener: &ListenerPlan| listener.tls.iter().flat_map(|tls| tls.certificates.clone()).collect();
-    let pairs = plan.listeners.iter().flat_map(|listener| -> Vec<_> { pairs(listener) });
-    let of_listeners = pairs.flat_map(|pair| [pair.certificate, pair.key]);
+    let plans = plan.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let of_listeners = plans.flat_map(|tls| {
+        let pairs = tls.certificates.iter().flat_map(|pair| [&pair.certificate, &pair.key]);
+        pairs.chain(tls.client_auth.iter().map(|client| &client.ca))
+    });
     let of_upstreams = plan.upstreams.values().flat_map(|upstream| {
         let client = upstream.tls.client.iter().flat_map(|(certificate, key)| [certificate, key]);
-        upstream.tls.ca.iter().chain(client).cloned()
+        upstream.tls.ca.iter().chain(client)
     });
-    of_listeners.chain(of_upstreams).map(|file| seen(&file)).collect()
+    of_listeners.chain(of_upstreams).map(|file| seen(file)).collect()
 }
 
 fn seen(file: &Path) -> Seen {

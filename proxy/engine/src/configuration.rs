@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use starve_config::{
@@ -59,6 +60,18 @@ impl ConfigError {
         match self {
             Self::Unreadable { .. } => Vec::new(),
             Self::Invalid { diagnostics, .. } => diagnostics.problems(),
+        }
+    }
+}
+
+impl Read {
+    /// Adds what the certificates' own dates say.
+    pub(crate) fn warn_of_certificates(&mut self) {
+        let now = SystemTime::now();
+        for (index, listener) in self.plan.listeners.iter().enumerate() {
+            for warning in listener.tls.iter().flat_map(|tls| Tls::warnings(tls, now)) {
+                self.warnings.push(Diagnostic::warning(self.positions.listener(index), warning));
+            }
         }
     }
 }
@@ -134,7 +147,7 @@ impl ConfigFile {
     /// # Errors
     /// All that is wrong with the text, or else with what it names.
     pub fn check(&self) -> Result<Read, ConfigError> {
-        let read = self.read()?;
+        let mut read = self.read()?;
         let mut problems = Vec::new();
         for (name, plan) in &read.plan.functions {
             if let Err(message) = Function::check(plan) {
@@ -157,6 +170,7 @@ impl ConfigFile {
                 problems.push(Diagnostic::error(read.positions.listener(index), error.to_string()));
             }
         }
+        read.warn_of_certificates();
         if problems.is_empty() {
             Ok(read)
         } else {

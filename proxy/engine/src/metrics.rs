@@ -156,15 +156,37 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     let counters = &proxy.counters;
     out.add(&catalogue::CONNECTIONS, &[], counters.open.load(Relaxed) as u64);
     out.add(&catalogue::IN_FLIGHT, &[], proxy.shared.admission.in_flight() as u64);
+    let (refusals, handshakes) = (&counters.refusals, &proxy.handshakes);
     for (limit, hits) in [
         ("connections", &counters.full),
+        ("connections-per-address", &refusals.per_address),
+        ("handshakes", &handshakes.waited),
+        ("handshake-timeout", &handshakes.timed_out),
         ("head-timeout", &counters.slow_heads),
         ("head-bytes", &counters.large_heads),
         ("body-timeout", &counters.slow_bodies),
         ("send-timeout", &counters.slow_readers),
+        ("http2-resets", &counters.http2_resets),
+        ("http2-control-frames", &counters.http2_control_frames),
+        ("http2-flood", &counters.http2_floods),
         ("file-descriptors", &counters.pauses),
     ] {
         out.add(&catalogue::LIMIT_HITS, &[limit], hits.load(Relaxed));
+    }
+    for (reason, count) in [
+        ("per_address", &refusals.per_address),
+        ("bad_proxy_header", &refusals.bad_proxy_header),
+        ("untrusted_proxy", &refusals.untrusted_proxy),
+    ] {
+        out.add(&catalogue::REFUSED_CONNECTIONS, &[reason], count.load(Relaxed));
+    }
+    for (result, count) in [
+        ("completed", &handshakes.completed),
+        ("failed", &handshakes.failed),
+        ("timed_out", &handshakes.timed_out),
+        ("shed", &handshakes.shed),
+    ] {
+        out.add(&catalogue::TLS_HANDSHAKES, &[result], count.load(Relaxed));
     }
     for (reason, count) in [
         ("bad_line_end", &counters.bad_line_ends),

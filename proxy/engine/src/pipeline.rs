@@ -124,7 +124,7 @@ fn clean(shared: &Shared, request: Request, peer: Peer) -> Result<(Request, Opti
     let body = limit(body, shared.limits.body_bytes)?;
     let version = head.version;
     let client = peer.address.ip().to_canonical();
-    let trusted = shared.live.load().plan.trusted_proxies.iter().any(|network| network.contains(&client));
+    let trusted = shared.live.load().plan.trusts(client);
     let origin = hygiene::Origin { client, tls: peer.tls, trusted };
     let switch = Switch::asked_for(&mut head);
     hygiene::prepare_request(&mut head.headers, version, origin);

@@ -14,7 +14,7 @@ use starve_config::{Diagnostics, FlipError, PlanDiff, RoutePlan, diff, flip};
 use starve_discovery::Discovered;
 use starve_http::BoxFuture;
 use starve_ledger::{EventKind, Ledger};
-use starve_listener::Counters;
+use starve_listener::{Counters, Handshakes};
 use starve_migration::{Percent, Stage};
 
 use crate::certificates::Certificates;
@@ -30,6 +30,7 @@ pub(crate) struct Proxy {
     pub(crate) shared: Arc<Shared>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) handshakes: Arc<Handshakes>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) discovered: Arc<Mutex<Discovered>>,
@@ -121,7 +122,8 @@ impl Proxy {
 
     /// Blocks: reads files, may compile.
     fn take_file(&self, why: &'static str) -> Result<Change, ConfigError> {
-        let read = self.file.read_seen(&self.seen)?;
+        let mut read = self.file.read_seen(&self.seen)?;
+        read.warn_of_certificates();
         let before = self.shared.live.load_full();
         let outdated = before.functions.values().any(|function| function.is_outdated());
         let build = || self.workshop.build(read.plan.clone(), Some(&before));

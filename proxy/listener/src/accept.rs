@@ -3,11 +3,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::connection::{Handler, Peer, serve};
+use crate::addresses::Addresses;
+use crate::connection::Handler;
+use crate::drain::Drain;
+use crate::handshakes::Handshakes;
+use crate::http2::Http2Settings;
+use crate::opening::{Refusals, TrustedSources, open};
 use crate::tls::Tls;
 
 /// The pause after an error that means the machine has run out of something.
@@ -18,10 +23,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Settings {
     /// Of an HTTP/1.1 connection; those of the same name hold for HTTP/2 too.
     pub http1: starve_http1::Limits,
-    pub streams_per_connection: u32,
+    pub http2: Http2Settings,
     /// One permit per open connection.
     pub places: Arc<Semaphore>,
+    /// `None` when there is no limit per address.
+    pub addresses: Option<Arc<Addresses>>,
+    pub handshakes: Arc<Handshakes>,
+    pub trusted: TrustedSources,
     pub counters: Arc<Counters>,
+}
+
+/// What is spoken on a listening socket.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub tls: Option<Tls>,
+    /// Each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,34 +66,20 @@ pub struct Counters {
     pub bad_heads: AtomicU64,
     /// Accepting paused because the machine had run out of something, as file descriptors.
     pub pauses: AtomicU64,
-}
-
-/// Tells accept loops and connections when to stop.
-#[derive(Clone, Debug)]
-pub struct Drain(watch::Receiver<bool>);
-
-impl Drain {
-    /// The sender begins the drain by sending `true`.
-    pub fn new() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
-    }
-
-    pub fn has_begun(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Waits until the drain begins; a sender that is gone counts as begun.
-    pub async fn begun(&mut self) {
-        let _gone = self.0.wait_for(|begun| *begun).await;
-    }
+    pub refusals: Refusals,
+    /// HTTP/2 connections ended because the client reset too many streams.
+    pub http2_resets: AtomicU64,
+    /// HTTP/2 connections ended because of too many frames that carry nothing.
+    pub http2_control_frames: AtomicU64,
+    /// HTTP/2 connections that the library ended because of what they cost.
+    pub http2_floods: AtomicU64,
 }
 
 /// Accepts and serves connections until the drain begins, then waits until each has ended. The caller
 /// sets the deadline by dropping the future.
 pub async fn accept<H: Handler>(
     listener: TcpListener,
-    tls: Option<Tls>,
+    endpoint: Endpoint,
     handler: H,
     settings: Arc<Settings>,
     mut drain: Drain,
@@ -101,43 +104,24 @@ pub async fn accept<H: Handler>(
         };
         while connections.try_join_next().is_some() {}
         // Taken after accepting: a worker that waits for a client must not hold what another one needs.
+        // Whoever has come this far is served, also when the drain begins: nobody else would take it.
         let place = tokio::select! {
-            () = drain.begun() => break,
+            biased;
             place = place(&settings) => place,
+            () = drain.begun() => None,
         };
-        let peer = Peer { address, tls: tls.is_some() };
-        let (tls, handler, settings, drain) = (tls.clone(), handler.clone(), settings.clone(), drain.clone());
+        let (endpoint, handler) = (endpoint.clone(), handler.clone());
+        let (settings, drain) = (settings.clone(), drain.clone());
         // Ends with the connection, at the latest when the set is dropped at the drain's deadline.
         connections.spawn(async move {
             settings.counters.open.fetch_add(1, Relaxed);
             let _open = Open(settings.counters.clone());
             let _place = place;
-            connection(stream, tls, peer, handler, settings, drain).await;
+            open(stream, address, endpoint, handler, settings, drain).await;
         });
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
-}
-
-async fn connection<H: Handler>(
-    stream: TcpStream,
-    tls: Option<Tls>,
-    peer: Peer,
-    handler: H,
-    settings: Arc<Settings>,
-    drain: Drain,
-) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let Some(tls) = tls else { return serve(stream, peer, handler, settings, drain).await };
-    match tokio::time::timeout(settings.http1.head_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, peer, handler, settings, drain).await,
-        Ok(Err(error)) => tracing::debug!(client = %peer.address.ip(), %error, "TLS handshake failed"),
-        Err(_elapsed) => {
-            settings.counters.slow_heads.fetch_add(1, Relaxed);
-        }
-    }
 }
 
 async fn place(settings: &Settings) -> Option<tokio::sync::OwnedSemaphorePermit> {

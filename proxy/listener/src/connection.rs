@@ -10,8 +10,9 @@ use http::Request;
 use starve_http::{Body, BodyError};
 use starve_http1::{self as http1, Answer, Duplex, Ended, RequestFault, Rewound, poll_read_some};
 
-use crate::accept::{Counters, Drain, Settings};
+use crate::accept::{Counters, Settings};
 use crate::activity::InFlight;
+use crate::drain::Drain;
 use crate::http2;
 
 /// Who is at the other end of a connection.
@@ -40,12 +41,12 @@ where
 {
     let mut begun = pin!({
         let mut drain = drain.clone();
-        async move { drain.begun().await }
+        async move { drain.idle_closing().await }
     });
     let mut is_listening = false;
     let mut serving = pin!(serve_either(stream, peer, handler, settings, drain));
     poll_fn(|cx| {
-        // Once is enough: it wakes this task when the drain begins, and the connection looks for itself.
+        // Once is enough: it wakes this task when idle connections are closed, and the connection looks for itself.
         if !std::mem::replace(&mut is_listening, true) {
             let _later = begun.as_mut().poll(cx);
         }
@@ -71,16 +72,17 @@ where
         Err(_elapsed) => return count(&settings.counters, Ended::HeadTimeout),
     }
     let answer = move |request| handler.handle(request, peer, InFlight::default());
-    let (is_draining, note) = (|| drain.has_begun(), |ended| count(&settings.counters, ended));
-    http1::serve(stream, input, &settings.http1, answer, is_draining, note).await;
+    let draining = http1::Draining { has_begun: || drain.has_begun(), closes_idle: || drain.closes_idle() };
+    let note = |ended| count(&settings.counters, ended);
+    http1::serve(stream, input, &settings.http1, answer, draining, note).await;
 }
 
-/// Waits for the first bytes; `None` when there were none, or the drain has begun.
+/// Waits for the first bytes; `None` when there were none, or idle connections are closed.
 async fn is_http2<S: Duplex>(stream: &mut S, input: &mut BytesMut, drain: &Drain) -> Option<bool> {
     loop {
         let more = poll_fn(|cx| match poll_read_some(stream, cx, input) {
             Poll::Ready(read) => Poll::Ready(read.ok()),
-            Poll::Pending if drain.has_begun() => Poll::Ready(None),
+            Poll::Pending if drain.closes_idle() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         if more.await? == 0 {

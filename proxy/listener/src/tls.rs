@@ -1,36 +1,37 @@
+//! The TLS of a listener: versions, certificates by name, client certificates, tickets.
+
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use starve_config::TlsPlan;
+use starve_config::{ClientAuthPlan, TlsPlan, TlsVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    #[error("cannot read certificates from {path}: {reason}")]
-    Certificate { path: PathBuf, reason: String },
-    #[error("cannot read a private key from {path}: {reason}")]
-    Key { path: PathBuf, reason: String },
-    #[error("the key {key} does not belong to the certificate {certificate}")]
-    Mismatch { certificate: PathBuf, key: PathBuf },
+use crate::certificate::{self, TlsError};
+
+/// The TLS of one listener, for all workers. What it was made of can be replaced while connections go on.
+#[derive(Clone)]
+pub struct Tls(Arc<ArcSwap<Current>>);
+
+struct Current {
+    config: Arc<ServerConfig>,
+    /// What client certificates are checked against. A session is resumed without another look at the client's
+    /// certificate, so tickets are void when this changes.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
-/// The TLS of one listener. Its certificates can be replaced while connections go on.
-#[derive(Clone)]
-pub struct Tls {
-    acceptor: TlsAcceptor,
-    certificates: Arc<Certificates>,
-}
+/// What a reload will put in place.
+pub struct Prepared(Current);
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,78 +39,107 @@ impl fmt::Debug for Tls {
     }
 }
 
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}
+
 impl Tls {
     /// # Errors
-    /// A file that is missing, is not PEM, or a key that does not fit its certificate.
+    /// A file that is missing or is not PEM, a key that does not fit its certificate, an authority that is none.
     pub fn load(plan: &TlsPlan) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let loaded = load_all(plan, &provider)?;
-        let certificates = Arc::new(Certificates(ArcSwap::from_pointee(loaded)));
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap_or_else(|error| unreachable!("the provider's own versions are supported: {error}"))
-            .with_no_client_auth()
-            .with_cert_resolver(certificates.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificates })
+        Ok(Self(Arc::new(ArcSwap::from_pointee(build(plan, None)?))))
     }
 
-    /// Reads the certificates anew. On an error those before stay.
+    /// Reads the files anew. Nothing changes until [`Tls::put`].
     ///
     /// # Errors
     /// As [`Tls::load`].
-    pub fn reload(&self, plan: &TlsPlan) -> Result<(), TlsError> {
-        let loaded = load_all(plan, &Arc::new(aws_lc_rs::default_provider()))?;
-        self.certificates.0.store(Arc::new(loaded));
-        Ok(())
+    pub fn prepare(&self, plan: &TlsPlan) -> Result<Prepared, TlsError> {
+        build(plan, Some(&self.0.load())).map(Prepared)
+    }
+
+    /// New handshakes use this; connections that stand go on with what they have.
+    pub fn put(&self, Prepared(next): Prepared) {
+        self.0.store(Arc::new(next));
+    }
+
+    /// What is allowed but probably not meant, such as a certificate that has expired. One line each.
+    pub fn warnings(plan: &TlsPlan, now: SystemTime) -> Vec<String> {
+        plan.certificates.iter().filter_map(|pair| certificate::warning(&pair.certificate, now)).collect()
     }
 
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.acceptor.accept(stream).await
+        let config = self.0.load().config.clone();
+        TlsAcceptor::from(config).accept(stream).await
     }
 }
 
-fn load_all(plan: &TlsPlan, provider: &Arc<CryptoProvider>) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
-    let load = |pair: &starve_config::CertificatePlan| load_one(&pair.certificate, &pair.key, provider);
-    plan.certificates.iter().map(load).collect()
+fn build(plan: &TlsPlan, before: Option<&Current>) -> Result<Current, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let load = |pair| certificate::load_pair(pair, &provider);
+    let certificates = plan.certificates.iter().map(load).collect::<Result<_, _>>()?;
+    let authorities = match &plan.client_auth {
+        Some(client) => certificate::load_authorities(&client.ca)?,
+        None => Vec::new(),
+    };
+    let versions: &[_] = match plan.min_version {
+        TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        TlsVersion::V1_3 => &[&rustls::version::TLS13],
+    };
+    let verifier = match &plan.client_auth {
+        Some(client) => verifier(client, &authorities, &provider)?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .map_err(TlsError::Setup)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(Certificates(certificates)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = ticketer(before, &authorities)?;
+    Ok(Current { config: Arc::new(config), authorities })
 }
 
-fn load_one(
-    certificate: &Path,
-    key: &Path,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<CertifiedKey>, TlsError> {
-    let unreadable = |reason: String| TlsError::Certificate { path: certificate.to_owned(), reason };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| unreadable(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(unreadable("there is none in it".to_owned()));
-    }
-    let bad_key = |reason: String| TlsError::Key { path: key.to_owned(), reason };
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad_key(error.to_string()))?;
-    let signer =
-        provider.key_provider.load_private_key(secret).map_err(|error| bad_key(error.to_string()))?;
-    let pair = CertifiedKey::new(chain, signer);
-    match pair.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(Arc::new(pair))
-        }
-        Err(_) => Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() }),
+fn verifier(
+    plan: &ClientAuthPlan,
+    authorities: &[CertificateDer<'static>],
+    provider: &Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let roots = Arc::new(certificate::roots(&plan.ca, authorities)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let builder = if plan.required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| TlsError::Authority { path: plan.ca.clone(), reason: error.to_string() })
+}
+
+/// Tickets let clients resume sessions with any worker (RFC 8446 §2.2, RFC 5077). Their keys rotate on their own
+/// every six hours and are shared by whatever replaces this configuration, so that a reload costs nobody a full
+/// handshake.
+fn ticketer(
+    before: Option<&Current>,
+    authorities: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ProducesTickets>, TlsError> {
+    match before.filter(|before| before.authorities == authorities) {
+        Some(before) => Ok(before.config.ticketer.clone()),
+        None => Ticketer::new().map_err(TlsError::Setup),
     }
 }
 
 /// Chooses by server name (RFC 6066 §3); the first certificate serves clients that name none, or one
 /// that no certificate has.
 #[derive(Debug)]
-struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
+struct Certificates(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let certificates = self.0.load();
+        // Nothing to choose from, nothing to look at.
+        if let [only] = &self.0[..] {
+            return Some(only.clone());
+        }
         let wanted = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
         let fits = |pair: &&Arc<CertifiedKey>| wanted.as_ref().is_some_and(|name| is_for(pair, name));
-        certificates.iter().find(fits).or_else(|| certificates.first()).cloned()
+        self.0.iter().find(fits).or_else(|| self.0.first()).cloned()
     }
 }
 

@@ -39,6 +39,10 @@ catalogue! {
         "Requests being answered.";
     CONNECTIONS = Gauge "starve_connections" []
         "Open client connections.";
+    REFUSED_CONNECTIONS = Counter "starve_refused_connections_total" ["reason"]
+        "Connections closed before their first request, by reason.";
+    TLS_HANDSHAKES = Counter "starve_tls_handshakes_total" ["result"]
+        "TLS handshakes of clients, by result.";
     ROUTE_STAGE = Gauge "starve_route_stage" ["route", "stage"]
         "1 for the stage that a route is in, 0 for the others.";
     ROUTE_LAST_CALL = Gauge "starve_route_last_call_timestamp_seconds" ["route", "side"]
