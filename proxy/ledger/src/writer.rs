@@ -359,12 +359,14 @@ impl Writer {
     fn write(&mut self, closing: bool) {
         self.retry_at = None;
         // Nothing has a number before the last one in the file is known.
-        if self.lock.is_none() && (self.current.is_some() || self.waiting.is_some()) {
-            if let Err(error) = self.take_over() {
-                self.shared.note_failed(chain(&error));
-                self.retry_at = Some(Instant::now() + RETRY_LOCK_AFTER);
-                return;
-            }
+        let has_work = self.current.is_some() || self.waiting.is_some();
+        if self.lock.is_none()
+            && has_work
+            && let Err(error) = self.take_over()
+        {
+            self.shared.note_failed(chain(&error));
+            self.retry_at = Some(Instant::now() + RETRY_LOCK_AFTER);
+            return;
         }
         while let Some(numbered) = self.current.take().or_else(|| self.number_waiting()) {
             match self.apply(&numbered) {

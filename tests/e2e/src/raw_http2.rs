@@ -63,7 +63,7 @@ impl RawHttp2 {
     /// # Panics
     /// Nothing came in time.
     #[track_caller]
-    pub fn next(&mut self) -> Option<RawFrame> {
+    pub fn frame_or_end(&mut self) -> Option<RawFrame> {
         let mut header = [0; 9];
         self.read(&mut header)?;
         let [l0, l1, l2, kind, flags, stream @ ..] = header;
@@ -87,7 +87,7 @@ impl RawHttp2 {
     #[track_caller]
     pub fn goodbye(&mut self) -> Option<u32> {
         let mut reason = None;
-        while let Some(frame) = self.next() {
+        while let Some(frame) = self.frame_or_end() {
             if frame.kind == GOAWAY {
                 reason =
                     frame.payload.get(4..8).and_then(|code| code.try_into().ok()).map(u32::from_be_bytes);

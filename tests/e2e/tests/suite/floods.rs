@@ -154,7 +154,7 @@ fn a_client_is_asked_whether_it_is_there_and_told_how_much_it_may_ask() {
     let proxy = before(&origin, "http2-ping-interval: 100ms, http2-ping-timeout: 100ms, http2-streams: 7");
     let mut client = RawHttp2::connect(proxy.address(), &[]);
     let mut seen = Vec::new();
-    while let Some(frame) = client.next() {
+    while let Some(frame) = client.frame_or_end() {
         seen.push(frame);
     }
     let max_concurrent_streams = [0, 3, 0, 0, 0, 7];

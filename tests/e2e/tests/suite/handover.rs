@@ -15,10 +15,13 @@ struct Load {
     clients: Vec<JoinHandle<()>>,
 }
 
+/// Calls an address again and again; after each good answer it asks whether to go on.
+type Kind = fn(SocketAddr, &dyn Fn() -> bool);
+
 impl Load {
     fn start(address: SocketAddr) -> Self {
         let (calls, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let kinds: [fn(SocketAddr, &dyn Fn() -> bool); 5] = [kept, kept, fresh, fresh, multiplexed];
+        let kinds: [Kind; 5] = [kept, kept, fresh, fresh, multiplexed];
         let clients = kinds.map(|client| {
             let (calls, stop) = (calls.clone(), stop.clone());
             std::thread::spawn(move || {
