@@ -1,16 +1,17 @@
 //! The table of what was discovered.
 
-use std::collections::HashMap;
 use std::time::Duration;
+
+use starve_routing::Pattern;
 
 use crate::evidence::Evidence;
 use crate::guarded::{Candidates, Guarded};
-use crate::template::write_template;
+use crate::path::Steps;
+use crate::tally::{LeafId, Leaves, Place, Tally};
+use crate::template::{method_name, method_number, told, write_template};
 use crate::top::{Top, TopEntry};
+use crate::trie::{NodeId, Trie};
 use crate::{Template, is_login};
-
-/// How many templates have a row of their own; the calls of further ones are counted in [`RowKey::Other`].
-pub const TEMPLATES_MAX: usize = 2_048;
 
 /// One call that no configured route matched.
 #[derive(Clone, Copy, Debug)]
@@ -26,26 +27,15 @@ pub struct Call<'a> {
     pub duration: Duration,
 }
 
-/// What a row counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub calls: u64,
-    /// Calls with a 5xx answer or none.
-    pub errors: u64,
-    pub first_seen_unix_s: u64,
-    pub last_seen_unix_s: u64,
-    pub duration_total: Duration,
-}
-
 /// Where a call is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RowKey {
     /// An endpoint that has shown that it exists.
     Template(Template),
     /// Nothing showed that there is an endpoint: 404, 405, failures, `HEAD` and `OPTIONS` of unknown paths.
     Unmatched,
-    /// Refused on a path that is not known to exist.
-    Guarded,
+    /// Refused on a path that is not known to exist; `None` for those that are not told apart.
+    Guarded(Option<Template>),
     /// Endpoints for which the table had no place left.
     Other,
 }
@@ -56,46 +46,43 @@ pub struct Row {
     pub tally: Tally,
 }
 
-/// What was added to a row since the changes were drained last. `first_seen_unix_s` is the row's; the rest is to
-/// be added, or replaces (`last_seen_unix_s`).
+/// What happened to a row since the changes were drained last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub key: RowKey,
+    /// Rows under which parts of it were given away before: what stands there belongs to `key` now.
+    pub was: Vec<RowKey>,
+    /// To be added; the times are the row's.
     pub added: Tally,
 }
 
-/// Counts every call in exactly one row, and learns from the answers which endpoints exist.
+/// Counts every call in exactly one row, and learns from the answers which endpoints exist and which parts of
+/// their paths are values. `docs/discovery.md` tells the rules.
 ///
-/// A template gets a row when an answer shows that it exists: 2xx, and 3xx that does not lead to a login. From then
-/// on all its calls are counted there, whatever the answer. Refusals (400, 401, 403, 409, 422, 429) of unknown
+/// An endpoint has shown that it exists when it was answered with 2xx, or 3xx that does not lead to a login. From
+/// then on all its calls are counted there, whatever the answer. Refusals (400, 401, 403, 409, 422, 429) of unknown
 /// paths may come from a firewall and are counted as [`RowKey::Guarded`]; a path that collects five of them, and at
-/// most a fifth as many answers that say that nothing is there, is listed by [`Discovered::guarded`]. The rest is
-/// [`RowKey::Unmatched`], with a list of the most frequent.
+/// most a fifth as many answers that say that nothing is there, is listed by [`Discovered::guarded`]. When its
+/// endpoint shows up later, they are counted there. The rest is [`RowKey::Unmatched`], with a list of the most
+/// frequent.
 ///
-/// At most [`TEMPLATES_MAX`] templates, [`CANDIDATES_MAX`](crate::CANDIDATES_MAX) candidates and
-/// [`TOP_MAX`](crate::TOP_MAX) frequent misses are held, each of at most about 2 KiB.
+/// Bounds: [`NODES_MAX`](crate::NODES_MAX) nodes, [`CANDIDATES_MAX`](crate::CANDIDATES_MAX) candidates,
+/// [`TOP_MAX`](crate::TOP_MAX) frequent misses, 16 segments, words of 128 bytes.
 #[derive(Clone, Debug)]
 pub struct Discovered {
-    places: HashMap<Box<str>, usize>,
-    /// The three rows that are always there, then the templates.
-    rows: Vec<Slot>,
-    changed: Vec<usize>,
+    pub(crate) trie: Trie,
+    pub(crate) leaves: Leaves,
     candidates: Candidates,
     unmatched: Top,
-    /// The template being looked up: kept, so that a known one costs no allocation.
+    /// The template being looked up: kept, so that it costs no allocation.
     text: String,
+    calls_settled: u64,
+    calls: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Slot {
-    key: RowKey,
-    total: Tally,
-    drained: Tally,
-}
-
-const UNMATCHED: usize = 0;
-const GUARDED: usize = 1;
-const OTHER: usize = 2;
+const UNMATCHED: LeafId = 0;
+const GUARDED: LeafId = 1;
+pub(crate) const OTHER: LeafId = 2;
 
 impl Default for Discovered {
     fn default() -> Self {
@@ -105,51 +92,110 @@ impl Default for Discovered {
 
 impl Discovered {
     pub fn new() -> Self {
-        let rows = [RowKey::Unmatched, RowKey::Guarded, RowKey::Other].map(Slot::new).into();
+        let mut leaves = Leaves::default();
+        for key in [RowKey::Unmatched, RowKey::Guarded(None), RowKey::Other] {
+            leaves.new_leaf(Place::Fixed(key));
+        }
         Self {
-            places: HashMap::new(),
-            rows,
-            changed: Vec::new(),
+            trie: Trie::default(),
+            leaves,
             candidates: Candidates::default(),
             unmatched: Top::default(),
             text: String::new(),
+            calls_settled: 0,
+            calls: 0,
         }
     }
 
     /// Takes over what was known before, for example from the ledger after a restart: its numbers are not
-    /// drained again. A template beyond the bound is added to [`RowKey::Other`].
-    pub fn restore(&mut self, row: Row) {
-        let place = match row.key {
+    /// drained again. What the rules join now is reported as a change without calls.
+    pub fn restore(&mut self, row: &Row) {
+        let name = row_name(&row.key);
+        self.calls += row.tally.total();
+        let leaf = match &row.key {
             RowKey::Unmatched => UNMATCHED,
-            RowKey::Guarded => GUARDED,
+            RowKey::Guarded(None) => GUARDED,
             RowKey::Other => OTHER,
-            RowKey::Template(template) => self.learn(template.text()),
+            RowKey::Guarded(Some(template)) => {
+                let refusals = row.tally.total();
+                self.candidates.leaf(template.text(), refusals, &mut self.leaves, GUARDED).unwrap_or(GUARDED)
+            }
+            RowKey::Template(template) => {
+                if self.trie.has_room(&mut self.leaves, OTHER) {
+                    let node = self.trie.add(Steps::of_template(template.path()), &mut self.leaves);
+                    self.trie.leaf_at(node, method_number(template.method()), &mut self.leaves)
+                } else {
+                    OTHER
+                }
+            }
         };
-        let slot = &mut self.rows[place];
-        slot.total.add(&row.tally);
-        slot.drained.add(&row.tally);
+        self.leaves.restore(leaf, &row.tally, &name);
+    }
+
+    /// What a person says are endpoints: a parameter of the pattern takes every value at its place for one endpoint,
+    /// a literal word is never taken for a value. Replaces what was told before.
+    pub fn tell(&mut self, patterns: &[Pattern]) {
+        self.trie.nothing_told();
+        for pattern in patterns {
+            self.trie.told(told(pattern), &mut self.leaves);
+        }
     }
 
     /// Counts one call.
     pub fn observe(&mut self, call: &Call<'_>) {
-        let mut text = std::mem::take(&mut self.text);
-        write_template(&mut text, call.method, call.path);
-        let place = match self.places.get(text.as_str()) {
-            Some(place) => *place,
-            None => self.place_of_unknown(&text, call),
-        };
-        self.text = text;
-        self.count(place, call);
+        let one = Tally::one(call.status, call.now_unix_s, call.duration);
+        let method = method_number(call.method);
+        self.calls += 1;
+        let login = call.location.is_some_and(is_login);
+        let evidence = Evidence::of(call.method, call.status, login);
+        let found = self.trie.find(call.path);
+        if let Some(found) = &found
+            && let Some(leaf) = self.trie.node(found.node).leaf(method)
+            && !(found.new_form && evidence == Evidence::Exists)
+        {
+            return self.leaves.count(leaf, &one);
+        }
+        match evidence {
+            Evidence::Exists => {
+                let leaf = self.learn(call.path, method);
+                self.leaves.count(leaf, &one);
+            }
+            Evidence::Nothing if found.as_ref().is_some_and(|found| self.goes_along(call.method, found.node)) => {
+                // Once there is an endpoint, these are calls of it like others.
+                let leaf = self.learn(call.path, method);
+                self.leaves.count(leaf, &one);
+            }
+            Evidence::Refused => {
+                write_template(&mut self.text, call.method, call.path);
+                self.candidates.refused(&self.text, &one, &mut self.leaves, GUARDED);
+            }
+            Evidence::Nothing => {
+                write_template(&mut self.text, call.method, call.path);
+                self.candidates.missed(&self.text);
+                self.unmatched.count(&self.text);
+                self.leaves.count(UNMATCHED, &one);
+            }
+        }
     }
 
-    /// All rows: `Unmatched`, `Guarded`, `Other`, then the templates in the order in which they were learnt.
+    /// All rows: those that are always there, then the endpoints and what is only refused, in no order.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
-        self.rows.iter().map(|slot| Row { key: slot.key.clone(), tally: slot.total })
+        self.leaves.all().map(|(_, leaf)| Row { key: self.key(&leaf.place), tally: leaf.total })
     }
 
-    /// How many templates have a row.
+    /// How many endpoints have a row.
     pub fn templates(&self) -> usize {
-        self.places.len()
+        self.leaves.all().filter(|(_, leaf)| matches!(leaf.place, Place::Node(..))).count()
+    }
+
+    /// How many nodes the tree of paths has.
+    pub fn nodes(&self) -> usize {
+        self.trie.len()
+    }
+
+    /// How many endpoints lost their row for want of places.
+    pub fn evicted(&self) -> u64 {
+        self.trie.evicted
     }
 
     /// Paths that are refused so regularly that there must be something, the most frequent first.
@@ -167,106 +213,89 @@ impl Discovered {
         self.unmatched.entries()
     }
 
-    /// What was added since the last time, row by row. Whoever takes it must keep it until it is written: it is
-    /// not given twice.
-    pub fn drain_changes(&mut self) -> Vec<Change> {
-        let changed = std::mem::take(&mut self.changed);
-        let change = |place: usize| {
-            let slot = &mut self.rows[place];
-            let added = slot.total.since(&slot.drained);
-            slot.drained = slot.total;
-            Change { key: slot.key.clone(), added }
-        };
-        changed.into_iter().map(change).collect()
-    }
-
-    fn place_of_unknown(&mut self, text: &str, call: &Call<'_>) -> usize {
-        let login = call.location.is_some_and(is_login);
-        match Evidence::of(call.method, call.status, login) {
-            Evidence::Exists => self.learn(text),
-            Evidence::Refused => {
-                self.candidates.refused(text);
-                GUARDED
-            }
-            // Once there is an endpoint, these are calls of it like others.
-            Evidence::Nothing if is_side_method(call.method) && self.knows_path(text) => self.learn(text),
-            Evidence::Nothing => {
-                self.candidates.missed(text);
-                self.unmatched.count(text);
-                UNMATCHED
-            }
-        }
-    }
-
-    fn knows_path(&self, text: &str) -> bool {
-        let path = text.split_once(' ').map_or(text, |(_, path)| path);
-        ["GET", "POST", "PUT", "PATCH", "DELETE"]
-            .iter()
-            .any(|method| self.places.contains_key(format!("{method} {path}").as_str()))
-    }
-
-    /// The row of a template, new if there is a place left.
-    fn learn(&mut self, text: &str) -> usize {
-        if let Some(place) = self.places.get(text) {
-            return *place;
-        }
-        if self.places.len() == TEMPLATES_MAX {
-            return OTHER;
-        }
-        // It is known now; what was counted before stays in the rows where it was counted.
-        self.candidates.remove(text);
-        self.unmatched.remove(text);
-        let place = self.rows.len();
-        self.rows.push(Slot::new(RowKey::Template(Template::from_text(text))));
-        self.places.insert(text.into(), place);
-        place
-    }
-
-    fn count(&mut self, place: usize, call: &Call<'_>) {
-        let slot = &mut self.rows[place];
-        if slot.total.calls == slot.drained.calls {
-            self.changed.push(place);
-        }
-        slot.total.add(&Tally {
-            calls: 1,
-            errors: u64::from(call.status == 0 || call.status >= 500),
-            first_seen_unix_s: call.now_unix_s,
-            last_seen_unix_s: call.now_unix_s,
-            duration_total: call.duration,
-        });
-    }
-}
-
-impl Slot {
-    fn new(key: RowKey) -> Self {
-        Self { key, total: Tally::default(), drained: Tally::default() }
-    }
-}
-
-impl Tally {
-    /// Adds what another one counted.
-    pub fn add(&mut self, other: &Self) {
-        if other.calls == 0 {
+    /// Judges again what was learnt, and counts earlier refusals on the endpoints that have shown up since. Costs a
+    /// walk through the tree when there is something new; call it about once a second.
+    pub fn settle(&mut self) {
+        self.trie.allow_sweep();
+        // What follows a word is weighed by calls: judged again when there are an eighth more of them.
+        if !self.trie.changed && self.calls <= self.calls_settled + self.calls_settled / 8 {
             return;
         }
-        // Clocks may be set back: the times are the outermost seen, not those of the first and last call.
-        self.first_seen_unix_s = match self.calls {
-            0 => other.first_seen_unix_s,
-            _ => self.first_seen_unix_s.min(other.first_seen_unix_s),
+        self.calls_settled = self.calls;
+        self.trie.judge(&mut self.leaves);
+        let trie = &self.trie;
+        let leaf = |text: &str| {
+            let (method, path) = text.split_once(' ')?;
+            trie.node(trie.find_template(path)?).leaf(method_number(method))
         };
-        self.last_seen_unix_s = self.last_seen_unix_s.max(other.last_seen_unix_s);
-        self.calls += other.calls;
-        self.errors += other.errors;
-        self.duration_total = self.duration_total.saturating_add(other.duration_total);
+        self.candidates.settle(&mut self.leaves, leaf);
     }
 
-    fn since(&self, before: &Self) -> Self {
-        Self {
-            calls: self.calls - before.calls,
-            errors: self.errors - before.errors,
-            duration_total: self.duration_total.saturating_sub(before.duration_total),
-            ..*self
+    /// What was added and what was joined since the last time, row by row; settles first. Whoever takes it must keep
+    /// it until it is written: it is not given twice.
+    pub fn drain_changes(&mut self) -> Vec<Change> {
+        self.settle();
+        let trie = &self.trie;
+        let drained = self.leaves.drain(|place| row_name(&key(trie, place)));
+        let change = |drained: crate::tally::Drained| Change {
+            key: self.key(&self.leaves.get(drained.leaf).place),
+            was: drained.names.iter().map(|name| row_key(name)).collect(),
+            added: drained.added,
+        };
+        drained.into_iter().map(change).collect()
+    }
+
+    fn goes_along(&self, method: &str, node: NodeId) -> bool {
+        is_side_method(method)
+            && self.trie.node(node).leaves.iter().any(|(own, _)| !is_side_method(method_name(*own)))
+    }
+
+    fn learn(&mut self, path: &str, method: u8) -> LeafId {
+        if !self.trie.has_room(&mut self.leaves, OTHER) {
+            return OTHER;
         }
+        let node = self.trie.add(Steps::of_path(path), &mut self.leaves);
+        self.trie.leaf_at(node, method, &mut self.leaves)
+    }
+
+    pub(crate) fn key(&self, place: &Place) -> RowKey {
+        key(&self.trie, place)
+    }
+}
+
+fn key(trie: &Trie, place: &Place) -> RowKey {
+    match place {
+        Place::Fixed(key) => key.clone(),
+        Place::Node(node, method) => {
+            RowKey::Template(Template::stored(method_name(*method), &trie.render(*node)))
+        }
+        Place::Candidate(text) => RowKey::Guarded(Some(Template::from_text(text))),
+        Place::Free => RowKey::Other,
+    }
+}
+
+const UNMATCHED_NAME: &str = "(unmatched)";
+const GUARDED_NAME: &str = "(guarded)";
+const OTHER_NAME: &str = "(other)";
+
+/// The row as a text, for as long as it is known under it.
+pub(crate) fn row_name(key: &RowKey) -> String {
+    match key {
+        RowKey::Template(template) => template.text().to_owned(),
+        RowKey::Unmatched => UNMATCHED_NAME.to_owned(),
+        RowKey::Guarded(None) => GUARDED_NAME.to_owned(),
+        RowKey::Guarded(Some(template)) => format!("{GUARDED_NAME}{}", template.text()),
+        RowKey::Other => OTHER_NAME.to_owned(),
+    }
+}
+
+pub(crate) fn row_key(name: &str) -> RowKey {
+    match name.strip_prefix(GUARDED_NAME) {
+        Some("") => RowKey::Guarded(None),
+        Some(text) => RowKey::Guarded(Some(Template::from_text(text))),
+        None if name == UNMATCHED_NAME => RowKey::Unmatched,
+        None if name == OTHER_NAME => RowKey::Other,
+        None => RowKey::Template(Template::from_text(name)),
     }
 }
 

@@ -5,8 +5,10 @@
 
 use starve_routing::ParameterType;
 
+use crate::words::{is_code, is_version_word};
+
 /// A longer segment is not looked at: it is a value, and no word.
-const WORD_BYTES_MAX: usize = 128;
+pub(crate) const WORD_BYTES_MAX: usize = 128;
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +32,8 @@ pub(crate) enum Kind {
     Id,
     /// Letters of both cases and digits, mixed as no word is.
     Token,
+    /// `de`, `US`: a country or a language.
+    Code,
     /// Holds an escaped slash.
     Path,
     /// Longer than any word.
@@ -52,6 +56,7 @@ impl Kind {
             Self::Locale => "locale",
             Self::Id => "id",
             Self::Token => "token",
+            Self::Code => "code",
             Self::Path => "path",
             Self::Long => "long",
         }
@@ -59,22 +64,6 @@ impl Kind {
 
     /// The kind with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        const ALL: [Kind; 14] = [
-            Kind::Int,
-            Kind::Decimal,
-            Kind::Uuid,
-            Kind::Hex,
-            Kind::Date,
-            Kind::Ulid,
-            Kind::Email,
-            Kind::Ipv4,
-            Kind::Version,
-            Kind::Locale,
-            Kind::Id,
-            Kind::Token,
-            Kind::Path,
-            Kind::Long,
-        ];
         ALL.into_iter().find(|kind| kind.name() == name)
     }
 
@@ -89,6 +78,29 @@ impl Kind {
         }
     }
 
+    /// Whether one value is enough to take it for one. A form that a word of an interface may have too (a date, a
+    /// number, a version) needs a second value at the same place.
+    pub(crate) fn at_once(self) -> bool {
+        matches!(
+            self,
+            Self::Uuid | Self::Hex | Self::Ulid | Self::Email | Self::Token | Self::Path | Self::Long
+        )
+    }
+
+    /// Whether a person could be known by such a value, or something opened with it: it is shown to nobody.
+    pub(crate) fn is_private(self) -> bool {
+        matches!(self, Self::Email | Self::Token | Self::Path | Self::Long | Self::Ipv4)
+    }
+
+    /// How many different values of this form at one place show that they are values.
+    pub(crate) fn values_needed(self) -> usize {
+        match self {
+            Self::Code => 3,
+            kind if kind.at_once() => 1,
+            _ => 2,
+        }
+    }
+
     /// `None` for a word. `before` is the segment in front, `None` for the first one, which names an area of the
     /// application and is a value only where nothing else is possible.
     pub(crate) fn of(segment: &str, before: Option<&str>) -> Option<Self> {
@@ -96,7 +108,7 @@ impl Kind {
             return Some(Self::Long);
         }
         // Nearly all segments are words of small letters: told at the cost of one look at each byte.
-        if segment.bytes().all(|byte| byte.is_ascii_lowercase()) || is_vocabulary(segment) {
+        if segment.len() > 2 && segment.bytes().all(|byte| byte.is_ascii_lowercase()) || is_vocabulary(segment) {
             return None;
         }
         let kind = FORMS.iter().find_map(|(kind, has_form)| has_form(segment).then_some(*kind))?;
@@ -111,10 +123,55 @@ impl Kind {
     }
 }
 
+const ALL: [Kind; 15] = [
+    Kind::Int,
+    Kind::Decimal,
+    Kind::Uuid,
+    Kind::Hex,
+    Kind::Date,
+    Kind::Ulid,
+    Kind::Email,
+    Kind::Ipv4,
+    Kind::Version,
+    Kind::Locale,
+    Kind::Id,
+    Kind::Token,
+    Kind::Code,
+    Kind::Path,
+    Kind::Long,
+];
+
+/// Forms that values of one place have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kinds(u32);
+
+impl Kinds {
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.0 |= 1 << kind as u32;
+    }
+
+    pub(crate) fn add_all(&mut self, others: Self) {
+        self.0 |= others.0;
+    }
+
+    pub(crate) fn has(self, kind: Kind) -> bool {
+        self.0 & 1 << kind as u32 != 0
+    }
+
+    /// The name of the kind if there is one alone, else of a value of any form.
+    pub(crate) fn name(self) -> &'static str {
+        let mut kinds = ALL.into_iter().filter(|kind| self.has(*kind));
+        match (kinds.next(), kinds.next()) {
+            (Some(kind), None) => kind.name(),
+            _ => Kind::Id.name(),
+        }
+    }
+}
+
 type Form = (Kind, fn(&str) -> bool);
 
 /// The first that fits.
-const FORMS: [Form; 13] = [
+const FORMS: [Form; 17] = [
     (Kind::Int, |text| ParameterType::Int.accepts(text)),
     (Kind::Uuid, |text| ParameterType::Uuid.accepts(text)),
     (Kind::Hex, is_long_hex),
@@ -125,9 +182,13 @@ const FORMS: [Form; 13] = [
     (Kind::Decimal, is_decimal),
     (Kind::Version, is_version),
     (Kind::Path, |text| text.contains("%2F")),
+    (Kind::Code, is_code),
     (Kind::Locale, is_locale),
+    (Kind::Date, is_time),
+    (Kind::Token, is_long_token),
     (Kind::Id, is_id),
     (Kind::Token, is_token),
+    (Kind::Hex, is_short_hex),
 ];
 
 /// Words that are never values, whatever form they have: `v1`, `oauth2`, `utf-8`.
@@ -136,13 +197,7 @@ fn is_vocabulary(text: &str) -> bool {
         "2fa", "base64", "covid-19", "h264", "http2", "ipv4", "ipv6", "log4j", "md5", "mp3", "mp4", "oauth1",
         "oauth2", "s3", "sha-256", "sha256", "utf-8", "web3",
     ];
-    let lower = text.to_ascii_lowercase();
-    let version = lower.strip_prefix('v').is_some_and(|number| {
-        number.starts_with(|c: char| c.is_ascii_digit())
-            && number.len() <= 12
-            && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-    });
-    version || WORDS.contains(&lower.as_str())
+    is_version_word(text) || WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Of one case: `AC5ef8…` is a prefix and its value.
@@ -192,20 +247,80 @@ fn is_version(text: &str) -> bool {
     numbers.clone().count() >= 3 && numbers.all(|number| number.len() <= 5 && all_digits(number))
 }
 
+/// `en-US`, `pt_BR`, `pt-br`, `zh-Hans`, `es-419`.
 fn is_locale(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let small = |byte: &u8| byte.is_ascii_lowercase();
-    matches!(bytes, [a, b, b'-' | b'_', c, d]
-        if small(a) && small(b) && c.is_ascii_uppercase() && d.is_ascii_uppercase())
+    let Some((language, region)) = text.split_once(['-', '_']) else { return false };
+    let region_fits = match region.as_bytes() {
+        [a, b] => {
+            a.is_ascii_uppercase() && b.is_ascii_uppercase() || is_code(language) && is_code(region)
+        }
+        [a, rest @ ..] if rest.len() == 3 && a.is_ascii_uppercase() => rest.iter().all(u8::is_ascii_lowercase),
+        digits => digits.len() == 3 && digits.iter().all(u8::is_ascii_digit),
+    };
+    language.len() == 2 && language.bytes().all(|byte| byte.is_ascii_lowercase()) && region_fits
+}
+
+/// `2026-11`, `2026-11-20T10:00:00Z`, `20261120T1000`: a month, or a day and a time.
+fn is_time(text: &str) -> bool {
+    let digits_at = |text: &str, count: usize| text.len() == count && all_digits(text);
+    match text.split_once(['T', 't']) {
+        Some((day, time)) => {
+            (ParameterType::Date.accepts(day) || digits_at(day, 8)) && time.starts_with(|c: char| c.is_ascii_digit())
+        }
+        None => text
+            .split_once('-')
+            .is_some_and(|(year, month)| digits_at(year, 4) && digits_at(month, 2) && year.starts_with(['1', '2'])),
+    }
+}
+
+/// Base64url of 20 or more: both cases and a digit.
+fn is_long_token(text: &str) -> bool {
+    let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'=' | b'.');
+    let words = text.split(['-', '_', '.']).filter(|word| word.len() >= 20).count();
+    text.len() >= 20
+        && text.bytes().all(allowed)
+        && words >= 1
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+}
+
+/// Seven or more, as short hashes are written, with letters and several digits among them.
+fn is_short_hex(text: &str) -> bool {
+    (7..16).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && digit_runs(text) >= 2
 }
 
 fn is_id(text: &str) -> bool {
     all_digits(text)
+        || is_several(text)
+        || is_address(text)
         || is_braced_uuid(text)
         || is_capitals_and_hex(text)
         || is_words_and_number(text)
         || is_prefixed(text)
         || is_generated_name(text)
+}
+
+/// `1,2,3`; a telephone number; text that had to be escaped.
+fn is_several(text: &str) -> bool {
+    let number = |part: &str| ParameterType::Int.accepts(part) || is_decimal(part);
+    let list = text.contains(',') && text.split(',').all(number);
+    let phone = text.strip_prefix('+').or_else(|| text.strip_prefix("%2B")).is_some_and(all_digits);
+    let escaped = text.contains("%20") || text.contains('{');
+    list || phone || escaped
+}
+
+/// `shop.example.com`, by endings that no file has.
+fn is_address(text: &str) -> bool {
+    const ENDINGS: [&str; 9] = ["com", "org", "net", "io", "dev", "example", "test", "co", "edu"];
+    text.rsplit_once('.').is_some_and(|(front, ending)| {
+        ENDINGS.contains(&ending) && !front.is_empty() && front.split('.').all(|label| {
+            !label.is_empty() && label.bytes().all(is_label)
+        })
+    })
 }
 
 fn is_braced_uuid(text: &str) -> bool {

@@ -2,15 +2,11 @@
 
 use std::fmt;
 
-use starve_routing::Pattern;
+use starve_routing::{Pattern, Segment};
 
 use crate::kind::Kind;
-
-/// What lies deeper is one placeholder.
-const SEGMENTS_MAX: usize = 16;
-
-/// Endings that tell two answers of one resource apart.
-const EXTENSIONS: [&str; 4] = [".json", ".xml", ".csv", ".pdf"];
+use crate::path::split_ending;
+use crate::trie::{DEPTH_MAX, Told};
 
 /// The methods that are told apart; everything else is `other`, since a client can make up any number of them.
 const METHODS: [&str; 15] = [
@@ -115,22 +111,56 @@ impl fmt::Debug for Template {
 
 const OTHER: &str = "other";
 
+/// The number of a method; all that a client makes up have one.
+pub(crate) fn method_number(method: &str) -> u8 {
+    let place = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len());
+    u8::try_from(place).unwrap_or(u8::MAX)
+}
+
+pub(crate) fn method_name(number: u8) -> &'static str {
+    METHODS.get(usize::from(number)).copied().unwrap_or(OTHER)
+}
+
+/// The steps of a pattern that a person gave.
+pub(crate) fn told(pattern: &Pattern) -> Vec<Told> {
+    let mut steps = Vec::new();
+    for segment in pattern.segments() {
+        match segment {
+            Segment::Literal(text) => {
+                let (stem, ending) = split_ending(text);
+                steps.push(Told::Word(stem.to_owned()));
+                if !ending.is_empty() {
+                    steps.push(Told::Ending(ending.to_owned()));
+                }
+            }
+            Segment::Parameter(parameter) => {
+                steps.push(Told::Value { words: parameter.kind.is_none() });
+                if !parameter.suffix.is_empty() {
+                    steps.push(Told::Ending(parameter.suffix.clone()));
+                }
+            }
+            Segment::Rest { .. } => steps.push(Told::Rest),
+        }
+    }
+    steps
+}
+
 /// Writes the text of the template, so that a table can look it up without allocating.
 pub(crate) fn write_template(text: &mut String, method: &str, path: &str) {
     text.clear();
-    text.push_str(METHODS.iter().find(|known| **known == method).copied().unwrap_or(OTHER));
+    text.push_str(method_name(method_number(method)));
     text.push(' ');
     let path = path.strip_prefix('/').unwrap_or(path);
     let mut before = None;
     let mut segments = path.split('/').enumerate().peekable();
     while let Some((place, segment)) = segments.next() {
-        if place == SEGMENTS_MAX {
+        if place == DEPTH_MAX {
             text.push_str("/{rest}");
             return;
         }
         text.push('/');
         let (stem, extension) =
-            if segments.peek().is_none() { split_extension(segment) } else { (segment, "") };
+            if segments.peek().is_none() { split_ending(segment) } else { (segment, "") };
         match Kind::of(stem, before) {
             Some(kind) => {
                 text.push('{');
@@ -142,14 +172,6 @@ pub(crate) fn write_template(text: &mut String, method: &str, path: &str) {
         }
         before = Some(segment);
     }
-}
-
-fn split_extension(segment: &str) -> (&str, &str) {
-    EXTENSIONS
-        .iter()
-        .find_map(|extension| Some((segment.strip_suffix(extension)?, *extension)))
-        .filter(|(stem, _)| !stem.is_empty())
-        .unwrap_or((segment, ""))
 }
 
 fn suggested_segment(segment: &str, before: &str, names: &mut Vec<String>) -> String {

@@ -1,0 +1,181 @@
+//! Which words are values: judged by what follows them.
+//!
+//! From the leaves upwards, so that the places below a word are known when the word is judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::tally::Leaves;
+use crate::trie::{CALLS_OF_AN_ENDPOINT, NodeId, ROOT, Trie, What, Why};
+use crate::words::is_front;
+
+/// So many children must go deeper,
+const DEEPER_MIN: usize = 5;
+/// or so many where the path only begins, or where what follows is looked for two segments below.
+const DEEPER_MIN_STRICT: usize = 10;
+/// A word is common if it follows so many of them,
+const COMMON_MIN: usize = 3;
+/// and this percentage.
+const COMMON_PERCENT: usize = 12;
+/// How many common words there must be.
+const COMMON_WORDS_MIN: usize = 2;
+/// How many known values show that a place takes values, if they are half of it.
+const KNOWN_MIN: usize = 3;
+
+impl Trie {
+    /// Looks at the whole tree again.
+    pub(crate) fn judge(&mut self, leaves: &mut Leaves) {
+        self.judge_below(ROOT, leaves);
+        self.changed = false;
+    }
+
+    fn judge_below(&mut self, node: NodeId, leaves: &mut Leaves) {
+        let children: Vec<_> = self.node(node).children.values().copied().chain(self.node(node).value).collect();
+        for child in children {
+            self.judge_below(child, leaves);
+        }
+        self.add_up(node, leaves);
+        if node != ROOT && self.judge_node(node, leaves) {
+            // What was joined is judged as one, and may show more.
+            if let Some(value) = self.node(node).value {
+                self.judge_below(value, leaves);
+            }
+        }
+    }
+
+    fn add_up(&mut self, node: NodeId, leaves: &Leaves) {
+        let own: u64 = self.node(node).leaves.iter().map(|(_, leaf)| leaves.calls(*leaf)).sum();
+        let children = self.node(node).children.values().chain(&self.node(node).value);
+        let below: u64 = children.map(|child| self.node(*child).calls).sum();
+        self.node_mut(node).calls = own + below;
+    }
+
+    fn judge_node(&mut self, node: NodeId, leaves: &mut Leaves) -> bool {
+        let words = self.words(node);
+        if words.len() < KNOWN_MIN {
+            return false;
+        }
+        let front = self.is_front(node);
+        let evidence = self
+            .evidence(node, &words, front, 1)
+            .or_else(|| if front { None } else { self.evidence(node, &words, front, 2) });
+        if let Some(going_on) = evidence {
+            let value = self.make_value(node, Why::Below, leaves);
+            self.take_words(node, value, leaves, |trie, child| {
+                trie.node(child).calls > CALLS_OF_AN_ENDPOINT && !going_on.contains(&child)
+            });
+            return true;
+        }
+        if !front && self.mostly_known(&words) {
+            let value = self.make_value(node, Why::Known, leaves);
+            self.take_words(node, value, leaves, |trie, child| {
+                trie.node(child).calls > CALLS_OF_AN_ENDPOINT && !trie.is_known(child)
+            });
+            return true;
+        }
+        false
+    }
+
+    /// Whether the path only begins here: `/`, `/api/`, `/api/v1/`.
+    pub(crate) fn is_front(&self, mut node: NodeId) -> bool {
+        while node != ROOT {
+            match &self.node(node).what {
+                What::Word(word, kind) if is_front(word) || kind.is_some() => node = self.node(node).parent,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The children that go on with a common word, if there are enough of them to show that this place takes values.
+    /// `below` is how many segments deeper the words are looked for.
+    fn evidence(&self, node: NodeId, words: &[NodeId], front: bool, below: usize) -> Option<BTreeSet<NodeId>> {
+        let strict = front || below > 1;
+        let deeper: Vec<_> = words.iter().copied().filter(|child| self.goes_deeper(*child)).collect();
+        if deeper.len() < if strict { DEEPER_MIN_STRICT } else { DEEPER_MIN } {
+            return None;
+        }
+        let mut follows: BTreeMap<&str, Vec<(NodeId, u64)>> = BTreeMap::new();
+        for child in &deeper {
+            for (word, calls) in self.words_below(*child, below) {
+                follows.entry(word).or_default().push((*child, calls));
+            }
+        }
+        // What is a value here already has its say on what values go on with.
+        let accepted: BTreeSet<&str> = match self.node(node).value {
+            Some(value) => self.words_below(value, below).into_keys().collect(),
+            None => BTreeSet::new(),
+        };
+        let is_common = |word: &str, count: usize| {
+            accepted.contains(word) || count >= COMMON_MIN && count * 100 >= deeper.len() * COMMON_PERCENT
+        };
+        follows.retain(|word, children| is_common(word, children.len()));
+        if follows.len() < COMMON_WORDS_MIN {
+            return None;
+        }
+        let going_on: BTreeSet<NodeId> = follows.values().flatten().map(|(child, _)| *child).collect();
+        let calls_common: u64 = follows.values().flatten().map(|(_, calls)| *calls).sum();
+        let calls_below: u64 = deeper.iter().map(|child| self.calls_below(*child)).sum();
+        (going_on.len() * 2 >= deeper.len() && calls_common * 2 >= calls_below).then_some(going_on)
+    }
+
+    /// The words that follow, with the calls through them.
+    fn words_below(&self, child: NodeId, below: usize) -> BTreeMap<&str, u64> {
+        let mut found = BTreeMap::new();
+        let mut note = |node: NodeId| {
+            for (word, next) in self.continuations(node) {
+                *found.entry(word).or_default() += self.node(next).calls;
+            }
+        };
+        match below {
+            1 => note(child),
+            _ => self.continuations(child).for_each(|(_, next)| note(next)),
+        }
+        found
+    }
+
+    /// Calls that go deeper than this node.
+    fn calls_below(&self, node: NodeId) -> u64 {
+        let node = self.node(node);
+        let deeper = node.children.iter().filter(|(key, _)| !key.is_empty()).map(|(_, child)| child);
+        deeper.chain(&node.value).map(|child| self.node(*child).calls).sum()
+    }
+
+    fn mostly_known(&self, words: &[NodeId]) -> bool {
+        let known = words.iter().filter(|child| self.is_known(**child)).count();
+        known >= KNOWN_MIN && known * 2 >= words.len()
+    }
+
+    fn is_known(&self, child: NodeId) -> bool {
+        matches!(&self.node(child).what, What::Word(word, _) if self.known.has(word))
+    }
+
+    /// Joins for showing what the calls look like values, without the certainty that it takes to join it for good.
+    pub(crate) fn judge_late(&mut self, leaves: &mut Leaves) {
+        self.judge(leaves);
+        let mut found = true;
+        while found {
+            found = false;
+            for id in 1..self.nodes.len() {
+                let Ok(id) = NodeId::try_from(id) else { continue };
+                if matches!(self.node(id).what, What::Free) || self.is_front(id) || !self.looks_like_values(id) {
+                    continue;
+                }
+                found = true;
+                let value = self.make_value(id, Why::Many, leaves);
+                self.take_words(id, value, leaves, |trie, child| trie.goes_its_own_way(id, child));
+                self.judge(leaves);
+            }
+        }
+    }
+
+    fn looks_like_values(&self, node: NodeId) -> bool {
+        let words = self.words(node);
+        let count = words.len() as u64;
+        if count <= 45 || words.iter().all(|child| self.goes_its_own_way(node, *child)) {
+            return false;
+        }
+        let calls: u64 = words.iter().map(|child| self.node(*child).calls).sum();
+        let once = words.iter().filter(|child| self.node(**child).calls == 1).count() as u64;
+        calls >= 200 && calls < 8 * count && once * 100 >= 15 * count
+    }
+}
