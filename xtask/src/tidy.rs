@@ -30,7 +30,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-wasm", &["starve-http"]),
     ("starve-shadow", &["starve-http", "starve-migration", "starve-compare"]),
     ("starve-ledger", &["starve-migration", "starve-callers"]),
-    ("starve-admin", &["starve-http", "starve-migration", "starve-callers", "starve-ledger"]),
+    (
+        "starve-admin",
+        &["starve-discovery", "starve-http", "starve-migration", "starve-callers", "starve-ledger"],
+    ),
 ];
 
 /// Only composition may know everything.

@@ -122,8 +122,9 @@ impl Discovered {
             }
             RowKey::Template(template) => {
                 if self.trie.has_room(&mut self.leaves, OTHER) {
-                    let node = self.trie.add(Steps::of_template(template.path()), &mut self.leaves);
-                    self.trie.leaf_at(node, method_number(template.method()), &mut self.leaves)
+                    let method = method_number(template.method());
+                    let node = self.trie.add(Steps::of_template(template.path()), method, &mut self.leaves);
+                    self.trie.leaf_at(node, method, &mut self.leaves)
                 } else {
                     OTHER
                 }
@@ -160,7 +161,9 @@ impl Discovered {
                 let leaf = self.learn(call.path, method);
                 self.leaves.count(leaf, &one);
             }
-            Evidence::Nothing if found.as_ref().is_some_and(|found| self.goes_along(call.method, found.node)) => {
+            Evidence::Nothing
+                if found.as_ref().is_some_and(|found| self.goes_along(call.method, found.node)) =>
+            {
                 // Once there is an endpoint, these are calls of it like others.
                 let leaf = self.learn(call.path, method);
                 self.leaves.count(leaf, &one);
@@ -229,6 +232,7 @@ impl Discovered {
             trie.node(trie.find_template(path)?).leaf(method_number(method))
         };
         self.candidates.settle(&mut self.leaves, leaf);
+        self.unmatched.retain(|text| leaf(text).is_none());
     }
 
     /// What was added and what was joined since the last time, row by row; settles first. Whoever takes it must keep
@@ -254,7 +258,7 @@ impl Discovered {
         if !self.trie.has_room(&mut self.leaves, OTHER) {
             return OTHER;
         }
-        let node = self.trie.add(Steps::of_path(path), &mut self.leaves);
+        let node = self.trie.add(Steps::of_path(path), method, &mut self.leaves);
         self.trie.leaf_at(node, method, &mut self.leaves)
     }
 

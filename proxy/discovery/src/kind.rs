@@ -108,7 +108,9 @@ impl Kind {
             return Some(Self::Long);
         }
         // Nearly all segments are words of small letters: told at the cost of one look at each byte.
-        if segment.len() > 2 && segment.bytes().all(|byte| byte.is_ascii_lowercase()) || is_vocabulary(segment) {
+        if segment.len() > 2 && segment.bytes().all(|byte| byte.is_ascii_lowercase())
+            || is_vocabulary(segment)
+        {
             return None;
         }
         let kind = FORMS.iter().find_map(|(kind, has_form)| has_form(segment).then_some(*kind))?;
@@ -243,7 +245,7 @@ fn is_decimal(text: &str) -> bool {
 }
 
 fn is_version(text: &str) -> bool {
-    let mut numbers = text.split('.');
+    let mut numbers = text.strip_prefix('v').unwrap_or(text).split('.');
     numbers.clone().count() >= 3 && numbers.all(|number| number.len() <= 5 && all_digits(number))
 }
 
@@ -251,10 +253,10 @@ fn is_version(text: &str) -> bool {
 fn is_locale(text: &str) -> bool {
     let Some((language, region)) = text.split_once(['-', '_']) else { return false };
     let region_fits = match region.as_bytes() {
-        [a, b] => {
-            a.is_ascii_uppercase() && b.is_ascii_uppercase() || is_code(language) && is_code(region)
+        [a, b] => a.is_ascii_uppercase() && b.is_ascii_uppercase() || is_code(language) && is_code(region),
+        [a, rest @ ..] if rest.len() == 3 && a.is_ascii_uppercase() => {
+            rest.iter().all(u8::is_ascii_lowercase)
         }
-        [a, rest @ ..] if rest.len() == 3 && a.is_ascii_uppercase() => rest.iter().all(u8::is_ascii_lowercase),
         digits => digits.len() == 3 && digits.iter().all(u8::is_ascii_digit),
     };
     language.len() == 2 && language.bytes().all(|byte| byte.is_ascii_lowercase()) && region_fits
@@ -265,11 +267,12 @@ fn is_time(text: &str) -> bool {
     let digits_at = |text: &str, count: usize| text.len() == count && all_digits(text);
     match text.split_once(['T', 't']) {
         Some((day, time)) => {
-            (ParameterType::Date.accepts(day) || digits_at(day, 8)) && time.starts_with(|c: char| c.is_ascii_digit())
+            (ParameterType::Date.accepts(day) || digits_at(day, 8))
+                && time.starts_with(|c: char| c.is_ascii_digit())
         }
-        None => text
-            .split_once('-')
-            .is_some_and(|(year, month)| digits_at(year, 4) && digits_at(month, 2) && year.starts_with(['1', '2'])),
+        None => text.split_once('-').is_some_and(|(year, month)| {
+            digits_at(year, 4) && digits_at(month, 2) && year.starts_with(['1', '2'])
+        }),
     }
 }
 
@@ -317,9 +320,9 @@ fn is_several(text: &str) -> bool {
 fn is_address(text: &str) -> bool {
     const ENDINGS: [&str; 9] = ["com", "org", "net", "io", "dev", "example", "test", "co", "edu"];
     text.rsplit_once('.').is_some_and(|(front, ending)| {
-        ENDINGS.contains(&ending) && !front.is_empty() && front.split('.').all(|label| {
-            !label.is_empty() && label.bytes().all(is_label)
-        })
+        ENDINGS.contains(&ending)
+            && !front.is_empty()
+            && front.split('.').all(|label| !label.is_empty() && label.bytes().all(is_label))
     })
 }
 
@@ -362,7 +365,8 @@ fn is_generated_name(text: &str) -> bool {
     last.len() == 5 && (8..=10).contains(&hash.len()) && random(hash) && random(last)
 }
 
-/// Both cases, and digits in two places: `getOrdersV2` and `oauth2Callback` are words.
+/// Both cases, and digits in two places or a change at every other character: `getOrdersV2` and `oauth2Callback` are
+/// words.
 fn is_token(text: &str) -> bool {
     let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -370,7 +374,18 @@ fn is_token(text: &str) -> bool {
         && text.bytes().all(allowed)
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_lowercase)
-        && digit_runs(text) >= 2
+        && (digit_runs(text) >= 2 || has(u8::is_ascii_digit) && changes(text) * 20 >= (text.len() - 1) * 9)
+}
+
+/// How often the next character is of another sort: small, capital, digit, mark.
+fn changes(text: &str) -> usize {
+    let sort = |byte: u8| match byte {
+        b'0'..=b'9' => 0,
+        b'a'..=b'z' => 1,
+        b'A'..=b'Z' => 2,
+        _ => 3,
+    };
+    text.as_bytes().windows(2).filter(|pair| sort(pair[0]) != sort(pair[1])).count()
 }
 
 fn digit_runs(text: &str) -> usize {

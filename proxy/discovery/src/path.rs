@@ -19,6 +19,7 @@ pub(crate) enum Step<'a> {
 }
 
 /// The steps of a path, or of a template's text.
+#[derive(Clone)]
 pub(crate) struct Steps<'a> {
     rest: Option<&'a str>,
     ending: Option<&'a str>,

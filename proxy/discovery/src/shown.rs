@@ -80,7 +80,9 @@ impl Discovered {
             })
             .filter(|finding| !finding.values.is_empty())
             .collect();
-        all.sort_by_cached_key(|finding| (std::cmp::Reverse(finding.row.tally.total()), finding.row.key.clone()));
+        all.sort_by_cached_key(|finding| {
+            (std::cmp::Reverse(finding.row.tally.total()), finding.row.key.clone())
+        });
         all.truncate(SHOWN_MAX);
         all
     }

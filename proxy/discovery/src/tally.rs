@@ -21,7 +21,8 @@ impl Tally {
     /// One call. `status` is 0 when there was no answer.
     pub fn one(status: u16, now_unix_s: u64, duration: Duration) -> Self {
         let class = class_of(status);
-        let mut tally = Self { first_seen_unix_s: now_unix_s, last_seen_unix_s: now_unix_s, ..Self::default() };
+        let mut tally =
+            Self { first_seen_unix_s: now_unix_s, last_seen_unix_s: now_unix_s, ..Self::default() };
         tally.calls[class] = 1;
         tally.duration[class] = duration;
         tally

@@ -159,8 +159,7 @@ pub(crate) fn write_template(text: &mut String, method: &str, path: &str) {
             return;
         }
         text.push('/');
-        let (stem, extension) =
-            if segments.peek().is_none() { split_ending(segment) } else { (segment, "") };
+        let (stem, extension) = if segments.peek().is_none() { split_ending(segment) } else { (segment, "") };
         match Kind::of(stem, before) {
             Some(kind) => {
                 text.push('{');

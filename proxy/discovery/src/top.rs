@@ -30,8 +30,8 @@ impl Top {
         }
     }
 
-    pub(crate) fn remove(&mut self, text: &str) {
-        self.entries.retain(|entry| *entry.text != *text);
+    pub(crate) fn retain(&mut self, stays: impl Fn(&str) -> bool) {
+        self.entries.retain(|entry| stays(&entry.text));
     }
 
     /// The most frequent first.

@@ -22,6 +22,10 @@ pub const NODES_MAX: usize = 20_000;
 pub(crate) const DEPTH_MAX: usize = 16;
 /// So many different words at one place are values, whatever follows them.
 pub(crate) const WORDS_MAX: usize = 256;
+/// A place for values with so many calls has shown what its values go on with.
+const SETTLED_CALLS: u64 = 50;
+/// So many words wait at such a place until it is judged what they are.
+const DOUBTFUL_MAX: usize = 64;
 /// Values shown to a person who reviews a template.
 pub(crate) const EXAMPLES_MAX: usize = 3;
 
@@ -194,11 +198,18 @@ impl Trie {
         Some(node)
     }
 
-    /// The node of a path, which is added if need be. There must be room.
-    pub(crate) fn add(&mut self, steps: Steps<'_>, leaves: &mut Leaves) -> NodeId {
+    /// The node of a path, which is added if need be. There must be room. A word of which nobody knows whether it is
+    /// a value is only taken for one where the values of its place go on as it does; else it is judged later.
+    pub(crate) fn add(&mut self, mut steps: Steps<'_>, method: u8, leaves: &mut Leaves) -> NodeId {
         let mut node = ROOT;
-        for step in steps {
+        while let Some(step) = steps.next() {
             node = match self.next(node, &step) {
+                Some((next, _))
+                    if self.is_doubtful(node, next, &step) && !self.leads_to(next, &steps, method) =>
+                {
+                    self.changed = true;
+                    self.word(node, &step)
+                }
                 Some((next, _)) => {
                     self.note(next, &step);
                     next
@@ -229,15 +240,45 @@ impl Trie {
         }
     }
 
+    fn is_doubtful(&self, from: NodeId, next: NodeId, step: &Step<'_>) -> bool {
+        let Step::Word(word) = *step else { return false };
+        let place = self.node(next);
+        place.values().is_some_and(|value| value.words)
+            && !place.told
+            && place.calls >= SETTLED_CALLS
+            && word.len() <= WORD_BYTES_MAX
+            && self.kind(from, word).is_none()
+            && !self.known.has(word)
+            && self.words(from).len() < DOUBTFUL_MAX
+    }
+
+    fn leads_to(&self, mut node: NodeId, steps: &Steps<'_>, method: u8) -> bool {
+        for step in steps.clone() {
+            match self.next(node, &step) {
+                Some((next, _)) => node = next,
+                None => return false,
+            }
+        }
+        self.node(node).leaf(method).is_some()
+    }
+
+    fn word(&mut self, from: NodeId, step: &Step<'_>) -> NodeId {
+        match *step {
+            Step::Word(word) => self.child(from, word.into(), What::Word(word.into(), None)),
+            _ => from,
+        }
+    }
+
     /// The place for values, if it takes this one.
-    fn value_for(&self, from: NodeId, word: &str) -> Option<(NodeId, bool)> {
+    pub(crate) fn value_for(&self, from: NodeId, word: &str) -> Option<(NodeId, bool)> {
         let id = self.node(from).value?;
         let value = self.node(id).values()?;
         if let Some(kind) = self.kind(from, word) {
             return Some((id, !value.kinds.has(kind)));
         }
         let told = self.node(id).told && value.words && !word.is_empty();
-        let takes = told || !is_word_only(word) && (value.words || self.known.has(word));
+        let takes =
+            told || !is_word_only(word) && (value.words || self.known.has(word)) && !self.is_front(from);
         takes.then_some((id, !value.words))
     }
 
@@ -278,10 +319,10 @@ impl Trie {
                 self.note_word(value, word, Some(kind));
                 return value;
             }
-        } else if !is_word_only(word) && from != ROOT && self.words(from).len() >= WORDS_MAX {
+        } else if !is_word_only(word) && !self.is_front(from) && self.words(from).len() >= WORDS_MAX {
             let value = self.make_value(from, Why::Many, leaves);
             self.note_word(value, word, None);
-            self.take_words(from, value, leaves, |trie, child| trie.goes_its_own_way(from, child));
+            self.take_words(from, value, leaves, |trie, child| trie.is_no_value(from, child));
             return value;
         }
         self.child(from, word.into(), What::Word(word.into(), kind))
@@ -313,7 +354,8 @@ impl Trie {
         if kind.at_once() {
             return 0;
         }
-        let has_form = |child: &NodeId| matches!(self.node(*child).what, What::Word(_, Some(own)) if own == kind);
+        let has_form =
+            |child: &NodeId| matches!(self.node(*child).what, What::Word(_, Some(own)) if own == kind);
         self.node(from).children.values().filter(|child| has_form(child)).count()
     }
 
@@ -341,7 +383,10 @@ impl Trie {
     pub(crate) fn note_word(&mut self, node: NodeId, word: &str, kind: Option<Kind>) {
         if let What::Value(value) = &mut self.node_mut(node).what {
             let showable = !kind.is_some_and(Kind::is_private) && word.len() <= 64;
-            if showable && value.examples.len() < EXAMPLES_MAX && !value.examples.iter().any(|one| **one == *word) {
+            if showable
+                && value.examples.len() < EXAMPLES_MAX
+                && !value.examples.iter().any(|one| **one == *word)
+            {
                 value.examples.push(word.into());
             }
         }

@@ -2,10 +2,113 @@
 
 /// Never values, wherever they stand, and no sign of what stands in front of them: every resource may have them.
 /// Sorted.
-const RESERVED: [&str; 96] = ["-", "@me", "_all", "_bulk", "_count", "_search", "about", "account", "activate", "add", "admin", "all", "api", "apis", "archive", "auth", "authorize", "batch", "bulk", "callback", "cancel", "config", "configuration", "confirm", "copy", "count", "create", "current", "dashboard", "default", "delete", "destroy", "details", "disable", "download", "edit", "enable", "export", "feed", "files", "filter", "find", "get", "graphql", "health", "healthz", "help", "history", "import", "index", "info", "internal", "latest", "list", "login", "logout", "logs", "me", "metrics", "mine", "move", "new", "oauth", "oauth2", "ping", "preview", "profile", "public", "query", "ready", "readyz", "refresh", "register", "remove", "reset", "rest", "restore", "search", "self", "session", "settings", "signin", "signup", "sso", "start", "static", "stats", "status", "stop", "summary", "test", "token", "update", "upload", "validate", "version"];
+const RESERVED: [&str; 96] = [
+    "-",
+    "@me",
+    "_all",
+    "_bulk",
+    "_count",
+    "_search",
+    "about",
+    "account",
+    "activate",
+    "add",
+    "admin",
+    "all",
+    "api",
+    "apis",
+    "archive",
+    "auth",
+    "authorize",
+    "batch",
+    "bulk",
+    "callback",
+    "cancel",
+    "config",
+    "configuration",
+    "confirm",
+    "copy",
+    "count",
+    "create",
+    "current",
+    "dashboard",
+    "default",
+    "delete",
+    "destroy",
+    "details",
+    "disable",
+    "download",
+    "edit",
+    "enable",
+    "export",
+    "feed",
+    "files",
+    "filter",
+    "find",
+    "get",
+    "graphql",
+    "health",
+    "healthz",
+    "help",
+    "history",
+    "import",
+    "index",
+    "info",
+    "internal",
+    "latest",
+    "list",
+    "login",
+    "logout",
+    "logs",
+    "me",
+    "metrics",
+    "mine",
+    "move",
+    "new",
+    "oauth",
+    "oauth2",
+    "ping",
+    "preview",
+    "profile",
+    "public",
+    "query",
+    "ready",
+    "readyz",
+    "refresh",
+    "register",
+    "remove",
+    "reset",
+    "rest",
+    "restore",
+    "search",
+    "self",
+    "session",
+    "settings",
+    "signin",
+    "signup",
+    "sso",
+    "start",
+    "static",
+    "stats",
+    "status",
+    "stop",
+    "summary",
+    "test",
+    "token",
+    "update",
+    "upload",
+    "validate",
+    "version",
+];
 
 /// Two letters that say a country or a language. Sorted.
-const CODES: [&str; 72] = ["ae", "ar", "at", "au", "be", "bg", "br", "ca", "ch", "cl", "cn", "co", "cs", "cz", "da", "de", "dk", "ee", "el", "en", "es", "et", "eu", "fi", "fr", "gb", "gr", "he", "hi", "hk", "hr", "hu", "id", "ie", "il", "in", "is", "it", "ja", "jp", "ko", "kr", "lt", "lu", "lv", "mt", "mx", "my", "nl", "no", "nz", "pe", "ph", "pl", "pt", "ro", "ru", "se", "sg", "si", "sk", "sv", "th", "tr", "tw", "ua", "uk", "us", "vi", "vn", "za", "zh"];
+const CODES: [&str; 72] = [
+    "ae", "ar", "at", "au", "be", "bg", "br", "ca", "ch", "cl", "cn", "co", "cs", "cz", "da", "de", "dk",
+    "ee", "el", "en", "es", "et", "eu", "fi", "fr", "gb", "gr", "he", "hi", "hk", "hr", "hu", "id", "ie",
+    "il", "in", "is", "it", "ja", "jp", "ko", "kr", "lt", "lu", "lv", "mt", "mx", "my", "nl", "no", "nz",
+    "pe", "ph", "pl", "pt", "ro", "ru", "se", "sg", "si", "sk", "sv", "th", "tr", "tw", "ua", "uk", "us",
+    "vi", "vn", "za", "zh",
+];
 
 /// Whether this word is part of an interface wherever it stands.
 pub(crate) fn is_reserved(word: &str) -> bool {
@@ -19,11 +122,19 @@ pub(crate) fn is_front(word: &str) -> bool {
 
 /// `v1`, `V2`, `v1.1`, `v2beta1`.
 pub(crate) fn is_version_word(word: &str) -> bool {
-    word.strip_prefix(['v', 'V']).is_some_and(|number| {
-        number.starts_with(|c: char| c.is_ascii_digit())
-            && number.len() <= 12
-            && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-    })
+    let Some(number) = word.strip_prefix(['v', 'V']) else { return false };
+    let digits =
+        |text: &str| !text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (number, stage) = match number.find(|c: char| c.is_ascii_alphabetic() || c == '-') {
+        Some(at) => number.split_at(at),
+        None => (number, ""),
+    };
+    let numbers = match number.split_once('.') {
+        Some((major, minor)) => digits(major) && digits(minor),
+        None => digits(number),
+    };
+    let stage = stage.trim_start_matches('-').trim_end_matches(|c: char| c.is_ascii_digit());
+    numbers && matches!(stage, "" | "alpha" | "beta" | "rc" | "p" | "preview")
 }
 
 /// `de`, `US`.

@@ -1,10 +1,11 @@
 //! What is learnt from traffic, and what hostile traffic cannot do.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use starve_discovery::{
-    CANDIDATES_MAX, Call, Discovered, Row, RowKey, TEMPLATES_MAX, TOP_MAX, Tally, Template,
+    CANDIDATES_MAX, Call, Discovered, NODES_MAX, Row, RowKey, SHOWN_MAX, TOP_MAX, Tally, Template, Why,
 };
 use starve_routing::normalise_path;
 
@@ -13,7 +14,7 @@ fn call<'a>(method: &'a str, path: &'a str, status: u16) -> Call<'a> {
 }
 
 fn calls(discovered: &Discovered, key: &RowKey) -> u64 {
-    discovered.rows().filter(|row| row.key == *key).map(|row| row.tally.calls).sum()
+    discovered.rows().filter(|row| row.key == *key).map(|row| row.tally.total()).sum()
 }
 
 fn template(method: &str, path: &str) -> RowKey {
@@ -25,18 +26,15 @@ fn an_answer_makes_a_template_and_from_then_on_all_its_calls_count_there() {
     let mut discovered = Discovered::new();
     discovered.observe(&call("GET", "/products/1", 404));
     discovered.observe(&call("GET", "/products/2", 200));
-    for status in [200, 404, 403, 500, 0] {
-        discovered.observe(&Call { now_unix_s: 2_000, ..call("GET", "/products/3", status) });
+    discovered.observe(&Call { now_unix_s: 2_000, ..call("GET", "/products/3", 200) });
+    for status in [404, 403, 500, 0] {
+        discovered.observe(&Call { now_unix_s: 2_000, ..call("GET", "/products/4", status) });
     }
     let row = discovered.rows().find(|row| row.key == template("GET", "/products/{int}")).unwrap();
-    let tally = Tally {
-        calls: 6,
-        errors: 2,
-        first_seen_unix_s: 1_000,
-        last_seen_unix_s: 2_000,
-        duration_total: Duration::from_millis(12),
-    };
-    assert_eq!(row.tally, tally);
+    assert_eq!(row.tally.calls, [1, 0, 2, 0, 2, 1]);
+    assert_eq!((row.tally.total(), row.tally.errors()), (6, 2));
+    assert_eq!(row.tally.duration[2], Duration::from_millis(4));
+    assert_eq!((row.tally.first_seen_unix_s, row.tally.last_seen_unix_s), (1_000, 2_000));
     assert_eq!(calls(&discovered, &RowKey::Unmatched), 1);
 }
 
@@ -88,7 +86,26 @@ fn five_refusals_with_hardly_a_miss_are_a_guarded_route() {
     assert_eq!(guarded.len(), 1);
     assert_eq!(guarded[0].template.path(), "/accounts/{int}");
     assert_eq!((guarded[0].refusals, guarded[0].misses), (10, 1));
-    assert_eq!(calls(&discovered, &RowKey::Guarded), 16);
+    assert_eq!(calls(&discovered, &RowKey::Guarded(Some(guarded[0].template.clone()))), 10);
+    assert_eq!(calls(&discovered, &RowKey::Unmatched), 6);
+}
+
+#[test]
+fn earlier_refusals_are_counted_on_the_endpoint_when_it_shows_up() {
+    let mut discovered = Discovered::new();
+    for n in 0..3 {
+        discovered.observe(&call("GET", &format!("/accounts/{n}"), 401));
+    }
+    let before = discovered.drain_changes();
+    assert_eq!(before.len(), 1);
+    discovered.observe(&call("GET", "/accounts/4", 200));
+    discovered.observe(&call("GET", "/accounts/5", 200));
+    let changes = discovered.drain_changes();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].key, template("GET", "/accounts/{int}"));
+    assert_eq!(changes[0].was, [before[0].key.clone()]);
+    assert_eq!(changes[0].added.total(), 2);
+    assert_eq!(calls(&discovered, &changes[0].key), 5);
 }
 
 #[test]
@@ -102,40 +119,52 @@ fn misses_are_listed_the_most_frequent_first() {
     assert_eq!(top, [("GET /old/{int}".to_owned(), 2), ("GET /gone".to_owned(), 1)]);
 }
 
+fn letters(mut n: usize) -> String {
+    let mut word = String::from("x");
+    while n > 0 {
+        word.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
+        n /= 26;
+    }
+    word
+}
+
 #[test]
-fn a_flood_of_hostile_paths_keeps_every_bound_and_every_call() {
+fn a_million_hostile_paths_keep_every_bound_and_every_call() {
     let mut discovered = Discovered::new();
     discovered.observe(&call("GET", "/real", 200));
-    let letters = |mut n: usize| {
-        let mut word = String::from("x");
-        while n > 0 {
-            word.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
-            n /= 26;
-        }
-        word
-    };
     let mut count = 1;
-    for n in 0..15_000 {
-        let path = format!("/{}/{}", letters(n), "y".repeat(n % 128));
-        for (method, status) in [("GET", 200), ("GET", 404), ("POST", 403), ("MADEUP", 404)] {
+    for n in 0..250_000 {
+        let path = match n % 3 {
+            0 => format!("/{}/{}", letters(n), "y".repeat(n % 140)),
+            1 => format!("/{}", letters(n)),
+            _ => format!("/a/{}/b/{}/c/{}", letters(n % 1_000), letters(n % 7_777), letters(n)),
+        };
+        for (method, status) in [("GET", 200), ("GET", 404), ("POST", 403), ("MADEUP", 302)] {
             discovered.observe(&call(method, &path, status));
             count += 1;
         }
+        if n % 5_000 == 0 {
+            discovered.settle();
+            assert!(discovered.nodes() <= NODES_MAX);
+        }
     }
-    assert_eq!(discovered.templates(), TEMPLATES_MAX);
-    assert_eq!(discovered.rows().count(), TEMPLATES_MAX + 3);
+    assert!(discovered.nodes() <= NODES_MAX);
+    assert!(discovered.rows().count() <= NODES_MAX * 2 + CANDIDATES_MAX + 3);
     assert!(discovered.candidates() <= CANDIDATES_MAX);
-    assert_eq!(discovered.top_unmatched().len(), TOP_MAX);
+    assert!(discovered.top_unmatched().len() <= TOP_MAX);
+    assert!(discovered.evicted() > 0);
     assert!(calls(&discovered, &RowKey::Other) > 0);
-    assert_eq!(discovered.rows().map(|row| row.tally.calls).sum::<u64>(), count);
+    assert_eq!(discovered.rows().map(|row| row.tally.total()).sum::<u64>(), count);
+    let shown = discovered.shown();
+    assert!(shown.len() <= SHOWN_MAX + 1);
+    assert_eq!(shown.iter().map(|shown| shown.row.tally.total()).sum::<u64>(), count);
 }
 
 #[test]
 fn a_flood_of_refusals_does_not_keep_a_guarded_route_out() {
     let mut discovered = Discovered::new();
     for n in 0..CANDIDATES_MAX * 3 {
-        let word: String = n.to_string().bytes().map(|digit| char::from(digit + b'a' - b'0')).collect();
-        discovered.observe(&call("GET", &format!("/junk/{word}"), 403));
+        discovered.observe(&call("GET", &format!("/junk/{}", letters(n)), 403));
         // It comes when all places are taken.
         if n > CANDIDATES_MAX && n % 100 == 0 {
             discovered.observe(&call("GET", "/accounts", 401));
@@ -154,28 +183,148 @@ fn changes_are_drained_once() {
     let changes = discovered.drain_changes();
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0].key, template("GET", "/a"));
-    assert_eq!((changes[0].added.calls, changes[0].added.errors), (2, 1));
+    assert_eq!(changes[0].added.calls, [0, 0, 1, 0, 0, 1]);
     assert_eq!(discovered.drain_changes(), []);
     discovered.observe(&Call { now_unix_s: 5_000, ..call("GET", "/a", 200) });
     let added = discovered.drain_changes()[0].added;
-    assert_eq!((added.calls, added.errors), (1, 0));
+    assert_eq!((added.total(), added.errors()), (1, 0));
     assert_eq!((added.first_seen_unix_s, added.last_seen_unix_s), (1_000, 5_000));
 }
 
 #[test]
 fn what_is_restored_is_known_and_not_drained_again() {
     let mut before = Discovered::new();
-    for status in [200, 403] {
-        before.observe(&call("GET", "/a/7", status));
+    for (path, status) in [("/a/7", 200), ("/a/8", 200), ("/a/7", 403), ("/b", 401), ("/none", 404)] {
+        before.observe(&call("GET", path, status));
     }
-    before.observe(&call("GET", "/none", 404));
+    before.drain_changes();
     let mut after = Discovered::new();
-    before.rows().for_each(|row| after.restore(row));
-    assert_eq!(after.rows().collect::<Vec<Row>>(), before.rows().collect::<Vec<Row>>());
+    before.rows().for_each(|row| after.restore(&row));
+    let sorted = |discovered: &Discovered| {
+        let mut rows: Vec<Row> = discovered.rows().collect();
+        rows.sort_by(|one, other| one.key.cmp(&other.key));
+        rows
+    };
+    assert_eq!(sorted(&after), sorted(&before));
     assert_eq!(after.drain_changes(), []);
-    after.observe(&call("GET", "/a/8", 403));
-    assert_eq!(calls(&after, &template("GET", "/a/{int}")), 3);
-    assert_eq!(after.drain_changes()[0].added.calls, 1);
+    after.observe(&call("GET", "/a/9", 403));
+    assert_eq!(calls(&after, &template("GET", "/a/{int}")), 4);
+    assert_eq!(after.drain_changes()[0].added.total(), 1);
+}
+
+/// The templates with calls, as they are shown.
+fn shown(discovered: &Discovered) -> Vec<String> {
+    let endpoint = |key: &RowKey| match key {
+        RowKey::Template(template) => Some(template.to_string()),
+        _ => None,
+    };
+    let mut templates: Vec<_> =
+        discovered.shown().iter().filter_map(|shown| endpoint(&shown.row.key)).collect();
+    templates.sort_unstable();
+    templates
+}
+
+#[test]
+fn a_value_seen_once_stays_a_word_and_two_are_a_parameter() {
+    let mut discovered = Discovered::new();
+    discovered.observe(&call("GET", "/2010-04-01/accounts/7", 200));
+    assert_eq!(shown(&discovered), ["GET /2010-04-01/accounts/7"]);
+    discovered.observe(&call("GET", "/2010-04-01/accounts/8", 200));
+    assert_eq!(shown(&discovered), ["GET /2010-04-01/accounts/{int}"]);
+    let uuid = "/2010-04-01/accounts/0b5af3e2-1d2c-4b6a-9f00-aabbccddeeff";
+    discovered.observe(&call("GET", uuid, 200));
+    assert_eq!(shown(&discovered), ["GET /2010-04-01/accounts/{id}"]);
+}
+
+#[test]
+fn words_are_values_when_the_same_words_follow_them() {
+    let mut discovered = Discovered::new();
+    for n in 0..30 {
+        for tail in ["issues", "pulls", "stars"] {
+            discovered.observe(&call(
+                "GET",
+                &format!("/repos/{}/{}/{tail}", letters(n), letters(n + 90)),
+                200,
+            ));
+        }
+        discovered.observe(&call("GET", "/repos/search", 200));
+        for _ in 0..3 {
+            discovered.observe(&call("GET", "/repos/popular", 200));
+        }
+    }
+    let expected = [
+        "GET /repos/popular",
+        "GET /repos/search",
+        "GET /repos/{value}/{value}/issues",
+        "GET /repos/{value}/{value}/pulls",
+        "GET /repos/{value}/{value}/stars",
+    ];
+    assert_eq!(shown(&discovered), expected);
+    let review = discovered.review();
+    assert_eq!(review.len(), 3);
+    assert_eq!(review[0].values[0].why, Why::Below);
+    assert!(!review[0].values[0].examples.is_empty());
+}
+
+#[test]
+fn resources_are_no_values_although_the_same_methods_and_numbers_follow_them() {
+    let mut discovered = Discovered::new();
+    for resource in ["users", "orders", "products", "carts", "coupons", "stores", "invoices", "refunds"] {
+        for n in 0..20 {
+            discovered.observe(&call("GET", &format!("/api/v1/{resource}/{n}"), 200));
+            discovered.observe(&call("POST", &format!("/api/v1/{resource}"), 201));
+            discovered.observe(&call("GET", &format!("/api/v1/{resource}/search"), 200));
+        }
+    }
+    assert_eq!(shown(&discovered).len(), 24);
+}
+
+#[test]
+fn more_words_than_any_vocabulary_has_are_values() {
+    let mut discovered = Discovered::new();
+    for n in 0..300 {
+        discovered.observe(&call("GET", &format!("/tags/{}", letters(n)), 200));
+        discovered.observe(&call("GET", &format!("/{}", letters(n)), 200));
+    }
+    let templates = shown(&discovered);
+    assert!(templates.contains(&"GET /tags/{value}".to_owned()));
+    assert_eq!(templates.len(), 301, "the first segment stays a word");
+}
+
+#[test]
+fn what_a_person_says_wins_and_stays() {
+    let mut discovered = Discovered::new();
+    discovered.observe(&call("GET", "/teams/red", 200));
+    discovered.drain_changes();
+    let told: Vec<_> = ["* /teams/{name}", "* /teams/best", "* /files/{path*}"]
+        .map(|pattern| pattern.parse().unwrap())
+        .into();
+    discovered.tell(&told);
+    let changes = discovered.drain_changes();
+    assert_eq!(changes[0].was, [template("GET", "/teams/red")]);
+    for path in ["/teams/blue", "/teams/search", "/teams/best", "/files/a/b/c.txt", "/files/d/e"] {
+        discovered.observe(&call("GET", path, 200));
+    }
+    assert_eq!(shown(&discovered), ["GET /files/{rest}", "GET /teams/best", "GET /teams/{value}"]);
+    for n in 0..300 {
+        discovered.observe(&call("GET", &format!("/teams/{}", letters(n)), 200));
+    }
+    assert_eq!(calls(&discovered, &template("GET", "/teams/best")), 1);
+    assert_eq!(calls(&discovered, &template("GET", "/teams/{value}")), 303);
+}
+
+/// What the ledger does with changes.
+fn apply(ledger: &mut BTreeMap<RowKey, Tally>, discovered: &mut Discovered) {
+    let changes = discovered.drain_changes();
+    for change in &changes {
+        ledger.entry(change.key.clone()).or_default().add(&change.added);
+    }
+    for change in &changes {
+        for was in &change.was {
+            let moved = ledger.remove(was).unwrap_or_default();
+            ledger.entry(change.key.clone()).or_default().add(&moved);
+        }
+    }
 }
 
 /// Segments of real interfaces and of hostile clients.
@@ -213,38 +362,36 @@ proptest! {
 
     #[test]
     fn every_call_is_in_exactly_one_row_and_drained_exactly_once(
-        observed in proptest::collection::vec((method(), path(), status(), any::<bool>(), 0..9_u64), 1..60),
+        observed in proptest::collection::vec((method(), path(), status(), any::<bool>(), 0..9_u64), 1..200),
         drain_every in 1..20_usize,
+        restart_at in 0..200_usize,
     ) {
         let mut discovered = Discovered::new();
-        let mut ledger: Vec<Row> = Vec::new();
+        let mut ledger: BTreeMap<RowKey, Tally> = BTreeMap::new();
         let mut expected = Tally::default();
         for (n, (method, path, status, login, duration_s)) in observed.iter().enumerate() {
             let location = login.then_some("/login");
             let duration = Duration::from_secs(*duration_s);
             discovered.observe(&Call { location, duration, ..call(method, path, *status) });
-            expected.calls += 1;
-            expected.errors += u64::from(*status == 0 || *status >= 500);
-            expected.duration_total += duration;
-            if n % drain_every == 0 || n + 1 == observed.len() {
-                for change in discovered.drain_changes() {
-                    match ledger.iter_mut().find(|row| row.key == change.key) {
-                        Some(row) => row.tally.add(&change.added),
-                        None => ledger.push(Row { key: change.key, tally: change.added }),
-                    }
-                }
+            expected.add(&Tally::one(*status, 1_000, duration));
+            if n % drain_every == 0 || n == restart_at || n + 1 == observed.len() {
+                apply(&mut ledger, &mut discovered);
+            }
+            if n == restart_at {
+                discovered = Discovered::new();
+                ledger.iter().for_each(|(key, tally)| discovered.restore(&Row { key: key.clone(), tally: *tally }));
             }
         }
-        let sum = |rows: &mut dyn Iterator<Item = Row>| rows.fold(Tally::default(), |mut sum, row| {
-            sum.calls += row.tally.calls;
-            sum.errors += row.tally.errors;
-            sum.duration_total += row.tally.duration_total;
+        apply(&mut ledger, &mut discovered);
+        let sum = |tallies: &mut dyn Iterator<Item = Tally>| tallies.fold(Tally::default(), |mut sum, tally| {
+            sum.add(&tally);
             sum
         });
-        prop_assert_eq!(sum(&mut discovered.rows()), expected);
-        prop_assert_eq!(sum(&mut ledger.iter().cloned()), expected);
-        for row in discovered.rows().filter(|row| row.tally.calls > 0) {
-            prop_assert!(ledger.contains(&row), "{:?}", row);
+        prop_assert_eq!(sum(&mut discovered.rows().map(|row| row.tally)), expected);
+        prop_assert_eq!(sum(&mut ledger.values().copied()), expected);
+        prop_assert_eq!(sum(&mut discovered.shown().iter().map(|shown| shown.row.tally)), expected);
+        for row in discovered.rows().filter(|row| row.tally.total() > 0) {
+            prop_assert_eq!(ledger.get(&row.key), Some(&row.tally), "{:?}", row.key);
         }
     }
 

@@ -11,6 +11,7 @@ mod certificates;
 mod configuration;
 mod exchange;
 mod files;
+mod findings;
 mod functions;
 mod generation;
 mod handover;

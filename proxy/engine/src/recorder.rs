@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use starve_callers::Kind;
-use starve_discovery::{Call, Change, Discovered, RowKey, Template};
+use starve_discovery::{Call, Discovered, Template};
 use starve_ledger::{
-    ApartCount, Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, LatencyCount,
-    Ledger, Sample, Standing,
+    ApartCount, Batch, ComparisonCount, Count, Event, EventKind, FieldDelta, LatencyCount, Ledger, Sample,
+    Standing,
 };
 use starve_migration::Side;
 use starve_migration::latency::BUCKETS;
 use starve_shadow::{Finished, Sink};
 use starve_telemetry::{Cell, Code, HistogramSnapshot, RouteSnapshot, Totals};
 
+use crate::findings;
 use crate::observations::Observation;
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -26,10 +27,6 @@ use crate::shared::Shared;
 const SAMPLES_MAX: usize = 64;
 /// Field paths per route and batch; more are counted under one name.
 const FIELDS_MAX: usize = 512;
-
-/// Rows for calls that showed no endpoint, and for those refused on paths that are not known.
-const UNMATCHED: &str = "(unmatched)";
-const GUARDED: &str = "(guarded)";
 
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -182,7 +179,7 @@ impl Recorder {
             seen.spread(&kept.id, &snapshot, &mut batch);
         }
         batch.standing = self.standing(now);
-        batch.discovered = self.discover();
+        self.discover(&mut batch);
         self.notes.empty_into(&mut batch);
         batch
     }
@@ -197,7 +194,7 @@ impl Recorder {
         (std::mem::replace(&mut self.standing, noted) != noted).then_some(standing)
     }
 
-    fn discover(&self) -> Vec<DiscoveredCount> {
+    fn discover(&self, batch: &mut Batch) {
         let (observations, unseen) = self.shared.observations.take();
         let mut discovered = self.discovered.lock().unwrap_or_else(PoisonError::into_inner);
         let now_unix_s = now_ms() / 1_000;
@@ -207,18 +204,12 @@ impl Recorder {
             let method = method.as_str();
             discovered.observe(&Call { method, path, status, location, now_unix_s, duration });
         }
-        let mut counts: Vec<_> = discovered.drain_changes().iter().flat_map(discovered_counts).collect();
-        if unseen > 0 {
-            counts.push(DiscoveredCount {
-                template: starve_ledger::MORE.to_owned(),
-                method: "_OTHER".into(),
-                class: 0,
-                calls: unseen,
-                duration_us: 0,
-                last_at_unix_ms: now_ms(),
-            });
+        for change in discovered.drain_changes() {
+            findings::record(&change, batch);
         }
-        counts
+        if unseen > 0 {
+            batch.discovered.push(findings::unseen(unseen, now_ms()));
+        }
     }
 }
 
@@ -284,29 +275,6 @@ impl Seen {
 
 fn differences(now: &[u64], before: &[u64]) -> impl Iterator<Item = u64> {
     now.iter().zip(before).map(|(now, before)| now.saturating_sub(*before))
-}
-
-/// The ledger's rows for what was added to one of discovery's: answered calls, and those that failed.
-fn discovered_counts(change: &Change) -> impl Iterator<Item = DiscoveredCount> + use<> {
-    let (method, template) = match &change.key {
-        RowKey::Template(template) => (template.method().to_owned(), template.path().to_owned()),
-        RowKey::Unmatched => ("_OTHER".to_owned(), UNMATCHED.to_owned()),
-        RowKey::Guarded => ("_OTHER".to_owned(), GUARDED.to_owned()),
-        RowKey::Other => ("_OTHER".to_owned(), starve_ledger::MORE.to_owned()),
-    };
-    let added = change.added;
-    let duration_us = u64::try_from(added.duration_total.as_micros()).unwrap_or(u64::MAX);
-    let row = move |class, calls, duration_us| DiscoveredCount {
-        template: template.clone(),
-        method: method.clone().into(),
-        class,
-        calls,
-        duration_us,
-        last_at_unix_ms: added.last_seen_unix_s * 1_000,
-    };
-    [row(2, added.calls - added.errors, duration_us), row(5, added.errors, 0)]
-        .into_iter()
-        .filter(|row| row.calls > 0)
 }
 
 fn class(code: Code) -> u8 {

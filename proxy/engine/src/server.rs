@@ -26,6 +26,7 @@ use crate::abort::Detached;
 use crate::admission::Admission;
 use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile, Read};
+use crate::findings;
 use crate::functions::FunctionWorkshop;
 use crate::generation::Workshop;
 use crate::handover::{IDLE_GRACE, Program, bequest_of, tell_ready};
@@ -226,6 +227,12 @@ fn build(
         shadow: shadow(&limits, &notes, background.handle()),
         limits,
     });
+    let LedgerPlan::Sqlite(path) = &read.plan.ledger;
+    // What cannot be read now is found again by new calls; its rows in the ledger go on.
+    let discovered = findings::restore(path).unwrap_or_else(|error| {
+        tracing::warn!(error = %error, "what was discovered before could not be read");
+        Discovered::new()
+    });
     Ok(Arc::new(Proxy {
         shared,
         registry,
@@ -233,7 +240,7 @@ fn build(
         handshakes,
         ledger,
         notes,
-        discovered: Arc::new(Mutex::new(Discovered::new())),
+        discovered: Arc::new(Mutex::new(discovered)),
         workshop,
         certificates,
         file: options.file,

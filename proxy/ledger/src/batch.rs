@@ -36,6 +36,8 @@ pub struct Batch {
     /// The newest counts.
     pub standing: Option<Standing>,
     pub discovered: Vec<DiscoveredCount>,
+    /// Applied after `discovered`, in this order.
+    pub renames: Vec<Rename>,
     pub comparisons: Vec<ComparisonCount>,
     pub fields: Vec<FieldDelta>,
     pub samples: Vec<Sample>,
@@ -104,6 +106,14 @@ pub struct DiscoveredCount {
     pub calls: u64,
     pub duration_us: u64,
     pub last_at_unix_ms: u64,
+}
+
+/// Discovered endpoints that turned out to be one: all that was counted under the first name goes to the second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    pub from: (String, Cow<'static, str>),
+    /// Template and method.
+    pub to: (String, Cow<'static, str>),
 }
 
 /// How many comparisons of a route had this verdict. Counted in the hour in which the batch ends.
@@ -183,6 +193,7 @@ impl Batch {
             apart: Vec::new(),
             standing: None,
             discovered: Vec::new(),
+            renames: Vec::new(),
             comparisons: Vec::new(),
             fields: Vec::new(),
             samples: Vec::new(),
@@ -197,6 +208,7 @@ impl Batch {
             && self.apart.is_empty()
             && self.standing.is_none()
             && self.discovered.is_empty()
+            && self.renames.is_empty()
             && self.comparisons.is_empty()
             && self.fields.is_empty()
             && self.samples.is_empty()
@@ -212,6 +224,9 @@ impl Batch {
         self.apart.extend(later.apart);
         self.standing = later.standing.or(self.standing);
         self.discovered.extend(later.discovered);
+        self.renames.extend(later.renames);
+        // One that is forgotten is made again after the next start: the rows are there as they were.
+        keep_last(&mut self.renames, WAITING_NAMES_MAX);
         self.comparisons.extend(later.comparisons);
         self.fields.extend(later.fields);
         self.samples.extend(later.samples);

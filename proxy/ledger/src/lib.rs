@@ -17,6 +17,7 @@ mod lock;
 mod open;
 mod progress;
 mod reader;
+mod rename;
 mod retention;
 mod rows;
 mod schema;
@@ -25,7 +26,7 @@ mod writer;
 
 pub use batch::{
     ApartCount, Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, LatencyCount,
-    MORE, Sample, Standing,
+    MORE, Rename, Sample, Standing,
 };
 pub use error::{CloseError, LedgerError};
 pub use reader::Reader;

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use starve_migration::Side;
 
-use crate::batch::{Batch, Count, HOUR_MS, MORE};
-use crate::{LedgerError, journal, latency, open, progress, retention};
+use crate::batch::{Batch, Count, HOUR_MS, MORE, Rename};
+use crate::{LedgerError, journal, latency, open, progress, rename, retention};
 
-/// Distinct discovered templates; what comes after is counted as [`MORE`].
-const DISCOVERED_MAX: i64 = 4096;
+/// Distinct discovered templates; what comes after is counted as [`MORE`]. Discovery holds at most 20,000 nodes and
+/// 4,096 paths that are only refused.
+const DISCOVERED_MAX: i64 = 25_000;
 /// A hole in the observed time shorter than this is the batch's own rhythm, not an outage.
 const CONTIGUOUS_MS: i64 = 5_000;
 
@@ -106,6 +107,7 @@ impl Store {
         writing.counts(&batch.counts)?;
         writing.spread(batch)?;
         writing.discovered(batch)?;
+        writing.renames(&batch.renames)?;
         let hour = int(batch.at_unix_ms / HOUR_MS);
         writing.comparisons(hour, batch)?;
         writing.journal(batch)?;
@@ -208,6 +210,18 @@ impl Writing<'_> {
                 apart: 0,
                 last_ms: count.last_at_unix_ms,
             })?;
+        }
+        Ok(())
+    }
+
+    fn renames(&mut self, renames: &[Rename]) -> rusqlite::Result<()> {
+        for Rename { from, to } in renames {
+            if from == to {
+                continue;
+            }
+            let Some(old) = find_endpoint(self.transaction, DISCOVERED, &from.0)? else { continue };
+            let new = self.template(&to.0)?;
+            rename::calls(self.transaction, (old, &from.1), (new, &to.1))?;
         }
         Ok(())
     }

@@ -16,7 +16,11 @@ pub(crate) struct Endpoint {
 pub(crate) enum Segment {
     Word(String),
     /// A parameter with the literal text around it.
-    Value { before: String, parameter: Parameter, after: String },
+    Value {
+        before: String,
+        parameter: Parameter,
+        after: String,
+    },
 }
 
 #[derive(Clone, Default)]
@@ -49,7 +53,8 @@ impl Endpoint {
 /// What is left of the text behind a parameter in the shape of a path.
 pub(crate) fn ending(after: &str) -> &str {
     let known = [".json", ".xml", ".csv", ".pdf"].contains(&after);
-    let verb = after.strip_prefix(':').is_some_and(|verb| verb.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    let verb =
+        after.strip_prefix(':').is_some_and(|verb| verb.bytes().all(|byte| byte.is_ascii_alphabetic()));
     if known || verb { after } else { "" }
 }
 
@@ -126,7 +131,9 @@ fn segments(path: &str, parameters: &BTreeMap<String, Parameter>) -> Vec<Segment
     let segment = |text: &str| {
         let Some((before, rest)) = text.split_once('{') else {
             of = text.to_owned();
-            return Segment::Word(text.to_owned());
+            let path = format!("/{text}");
+            let word = starve_routing::normalise_path(&path).map_or(text.into(), |path| path[1..].to_owned());
+            return Segment::Word(word);
         };
         let (name, after) = rest.split_once('}').unwrap_or((rest, ""));
         let parameter = parameters.get(name).cloned().unwrap_or_default();

@@ -86,10 +86,26 @@ impl<'a> Traffic<'a> {
     /// A scanner: well-known paths and made-up ones, some below real ones; a firewall refuses a third.
     fn scan(&mut self) -> Sent {
         const KNOWN: [&str; 20] = [
-            "/.env", "/wp-login.php", "/wp-admin/setup-config.php", "/.git/config", "/phpmyadmin/index.php",
-            "/admin/config.php", "/cgi-bin/luci", "/actuator/env", "/server-status", "/vendor/phpunit/phpunit.xsd",
-            "/api/.env", "/config.json", "/backup.zip", "/solr/admin/info/system", "/boaform/admin/formLogin",
-            "/owa/auth/logon.aspx", "/HNAP1/", "/manager/html", "/console/", "/telescope/requests",
+            "/.env",
+            "/wp-login.php",
+            "/wp-admin/setup-config.php",
+            "/.git/config",
+            "/phpmyadmin/index.php",
+            "/admin/config.php",
+            "/cgi-bin/luci",
+            "/actuator/env",
+            "/server-status",
+            "/vendor/phpunit/phpunit.xsd",
+            "/api/.env",
+            "/config.json",
+            "/backup.zip",
+            "/solr/admin/info/system",
+            "/boaform/admin/formLogin",
+            "/owa/auth/logon.aspx",
+            "/HNAP1/",
+            "/manager/html",
+            "/console/",
+            "/telescope/requests",
         ];
         let rng = &mut self.rng;
         let junk = |rng: &mut Rng| -> String { (0..rng.usize(3..12)).map(|_| rng.lowercase()).collect() };

@@ -46,9 +46,13 @@ impl Values {
 
     pub(crate) fn draw(&mut self, parameter: &Parameter, rng: &mut Rng) -> String {
         // A bare `id` is another thing at each place; `owner` is the same everywhere.
-        let bare = matches!(parameter.name.to_lowercase().as_str(), "id" | "name" | "key" | "slug" | "uuid" | "code");
+        let bare = matches!(
+            parameter.name.to_lowercase().as_str(),
+            "id" | "name" | "key" | "slug" | "uuid" | "code"
+        );
         let of = if bare { parameter.of.clone() } else { String::new() };
-        let pool = self.pools.entry((parameter.name.clone(), of)).or_insert_with(|| Pool::new(parameter, rng));
+        let pool =
+            self.pools.entry((parameter.name.clone(), of)).or_insert_with(|| Pool::new(parameter, rng));
         pool.values[pool.zipf.draw(rng)].clone()
     }
 }
@@ -170,7 +174,9 @@ fn form(parameter: &Parameter, rng: &mut Rng) -> Form {
     if has(&["repo", "project", "package"]) && !ends(&["id"]) {
         return Form::Project;
     }
-    if has(&["owner", "user", "login", "org", "team", "account", "assignee", "member"]) && !ends(&["id", "sid", "key"]) {
+    if has(&["owner", "user", "login", "org", "team", "account", "assignee", "member"])
+        && !ends(&["id", "sid", "key"])
+    {
         return Form::Login;
     }
     if ends(&["id", "ids", "sid", "key", "token", "number", "no"]) || name.is_empty() {
@@ -190,7 +196,10 @@ fn form(parameter: &Parameter, rng: &mut Rng) -> Form {
 /// Whether an example shows by its form what the values look like: more than a word.
 fn is_shape(example: &str) -> bool {
     let digits = example.bytes().filter(u8::is_ascii_digit).count();
-    digits >= 2 && example.len() >= 3 && example.len() <= 80 && !example.contains(['/', ' ', '{', '?', '#', '%'])
+    digits >= 2
+        && example.len() >= 3
+        && example.len() <= 80
+        && !example.contains(['/', ' ', '{', '?', '#', '%'])
 }
 
 impl Form {
@@ -260,7 +269,9 @@ impl Form {
             Self::Currency => text(rng, b"ABCDEFGHIJKLMNOPRSTUZ", 3),
             Self::Version => format!("{}.{}.{}", rng.u8(0..5), rng.u8(0..20), rng.u8(0..9)),
             Self::Ip => format!("10.{}.{}.{}", rng.u8(..), rng.u8(..), rng.u8(..)),
-            Self::Host => format!("{}.{}", project(rng), rng.choice(["com", "org", "io", "example"]).unwrap_or("com")),
+            Self::Host => {
+                format!("{}.{}", project(rng), rng.choice(["com", "org", "io", "example"]).unwrap_or("com"))
+            }
             Self::Phone => format!("%2B49{}", rng.u64(1_000_000_000..9_999_999_999)),
             Self::LikeExample => like(parameter.example.as_deref().unwrap_or("1"), rng),
         }
@@ -329,17 +340,18 @@ fn word(rng: &mut Rng) -> String {
 
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const LANGUAGES: &[&str] = &[
-    "de", "en", "fr", "es", "it", "nl", "pl", "pt", "ja", "ko", "ru", "sv", "da", "fi", "cs", "tr", "us", "gb", "br",
-    "at", "ch", "be", "no", "mx", "ca",
+    "de", "en", "fr", "es", "it", "nl", "pl", "pt", "ja", "ko", "ru", "sv", "da", "fi", "cs", "tr", "us",
+    "gb", "br", "at", "ch", "be", "no", "mx", "ca",
 ];
 const SYLLABLES: &[&str] = &[
-    "ka", "lo", "mi", "ra", "ten", "so", "vel", "dor", "an", "be", "lin", "mar", "nu", "quo", "ris", "ta", "ul", "wen",
-    "xi", "yo", "zan", "gre", "pha", "sti", "cor", "hal", "jen", "bru",
+    "ka", "lo", "mi", "ra", "ten", "so", "vel", "dor", "an", "be", "lin", "mar", "nu", "quo", "ris", "ta",
+    "ul", "wen", "xi", "yo", "zan", "gre", "pha", "sti", "cor", "hal", "jen", "bru",
 ];
 const WORDS: &[&str] = &[
-    "alice", "bob", "carol", "dave", "octocat", "acme", "hello", "world", "blue", "red", "green", "shirt", "shoe", "demo",
-    "web", "backend", "frontend", "docs", "tools", "core", "cloud", "data", "image", "server", "client", "mobile",
-    "design", "linux", "rust", "python", "java", "garden", "river", "mountain", "coffee", "summer", "winter", "music",
-    "video", "photo", "book", "market", "sales", "support", "billing", "reports", "main", "prod", "staging", "alpha",
-    "beta", "gamma", "delta", "north", "south", "east", "west", "london", "berlin", "paris", "tokyo", "monthly", "weekly",
+    "alice", "bob", "carol", "dave", "octocat", "acme", "hello", "world", "blue", "red", "green", "shirt",
+    "shoe", "demo", "web", "backend", "frontend", "docs", "tools", "core", "cloud", "data", "image",
+    "server", "client", "mobile", "design", "linux", "rust", "python", "java", "garden", "river", "mountain",
+    "coffee", "summer", "winter", "music", "video", "photo", "book", "market", "sales", "support", "billing",
+    "reports", "main", "prod", "staging", "alpha", "beta", "gamma", "delta", "north", "south", "east",
+    "west", "london", "berlin", "paris", "tokyo", "monthly", "weekly",
 ];

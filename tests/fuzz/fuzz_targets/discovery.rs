@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use starve_discovery::{Call, Discovered, TEMPLATES_MAX, Template};
+use starve_discovery::{Call, Discovered, NODES_MAX, Template};
 use starve_routing::normalise_path;
 
 fuzz_target!(|text: &str| {
@@ -24,8 +24,12 @@ fuzz_target!(|text: &str| {
         let (location, duration) = (None, Duration::from_millis(1));
         discovered.observe(&Call { method, path: &path, status, location, now_unix_s: count, duration });
         count += 1;
+        if count % 64 == 0 {
+            discovered.settle();
+        }
     }
-    assert_eq!(discovered.rows().map(|row| row.tally.calls).sum::<u64>(), count);
-    assert_eq!(discovered.drain_changes().iter().map(|change| change.added.calls).sum::<u64>(), count);
-    assert!(discovered.templates() <= TEMPLATES_MAX);
+    assert_eq!(discovered.shown().iter().map(|shown| shown.row.tally.total()).sum::<u64>(), count);
+    assert_eq!(discovered.rows().map(|row| row.tally.total()).sum::<u64>(), count);
+    assert_eq!(discovered.drain_changes().iter().map(|change| change.added.total()).sum::<u64>(), count);
+    assert!(discovered.nodes() <= NODES_MAX);
 });

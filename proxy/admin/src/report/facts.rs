@@ -6,6 +6,7 @@ use starve_ledger::{Coverage, LedgerError, ProgressDay, Reader, RouteTotals};
 use starve_migration::Side;
 use starve_migration::latency::{BUCKETS, percentile_us};
 
+use super::shown_templates;
 use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, share};
 
 /// Places shown per route; the ledger holds more.
@@ -71,8 +72,12 @@ impl Facts {
         for row in reader.totals(recent_since)? {
             facts.routes.entry(row.route.clone()).or_default().add_recent(&row);
         }
+        let shown = shown_templates::of(&reader.discovered(0)?);
         for (recent, since) in [(false, since), (true, recent_since)] {
-            for row in reader.discovered(since)? {
+            for mut row in reader.discovered(since)? {
+                if let Some((method, template)) = shown.get(&(row.method.clone(), row.template.clone())) {
+                    (row.method, row.template) = (method.clone(), template.clone());
+                }
                 let calls = facts.discovered.entry((row.method.clone(), row.template.clone())).or_default();
                 let row = RouteTotals {
                     route: row.template,

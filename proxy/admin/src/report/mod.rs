@@ -8,6 +8,7 @@
 mod advice;
 mod facts;
 mod judge;
+mod shown_templates;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -42,6 +42,19 @@ impl Trie {
         self.renamed_below(value, leaves);
     }
 
+    /// Whether a word stays one among many that are values.
+    pub(crate) fn is_no_value(&self, from: NodeId, child: NodeId) -> bool {
+        self.goes_its_own_way(from, child) || self.stands_out(from, child)
+    }
+
+    /// Whether a child is called far more often than any other: values have a smoother order.
+    pub(crate) fn stands_out(&self, from: NodeId, child: NodeId) -> bool {
+        let calls = self.node(child).calls;
+        let others = self.words(from).into_iter().filter(|other| *other != child);
+        calls > CALLS_OF_AN_ENDPOINT
+            && others.map(|other| self.node(other).calls).max().is_some_and(|most| calls >= 4 * most)
+    }
+
     /// Whether a child has a tree of its own below it while hardly any other has.
     pub(crate) fn goes_its_own_way(&self, from: NodeId, child: NodeId) -> bool {
         if !self.goes_deeper(child) {
@@ -151,7 +164,7 @@ impl Trie {
             }
             None if self.words(node).len() > WORDS_MAX => {
                 let value = self.make_value(node, Why::Many, leaves);
-                self.take_words(node, value, leaves, |trie, child| trie.goes_its_own_way(node, child));
+                self.take_words(node, value, leaves, |trie, child| trie.is_no_value(node, child));
             }
             None => {}
         }

@@ -250,7 +250,7 @@ fn kill_9_loses_at_most_the_last_second_and_the_next_start_goes_on() {
     assert!(stopped.status.success(), "{}", stopped.log);
     let report = site.report();
     assert_eq!(report.calls("* /things/{id}"), (before + 7, 0, 0));
-    assert_eq!(report.discovered("GET", "/unknown/{int}"), 50);
+    assert_eq!(report.discovered("GET", "/unknown/1"), 50);
     assert_eq!(unseen(&report), 1, "{}", report.0["observation"]);
 }
 

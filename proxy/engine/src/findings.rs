@@ -1,0 +1,81 @@
+//! What discovery found, as rows of the ledger, and back.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use starve_discovery::{Change, Discovered, Row, RowKey, Tally, Template};
+use starve_ledger::{Batch, DiscoveredCount, LedgerError, Reader, Rename};
+
+/// The method of rows that add up several.
+const ANY_METHOD: &str = "_OTHER";
+/// Rows for calls that showed no endpoint, and for those refused on paths that are not known; the latter with the
+/// path behind it where it is told apart.
+const UNMATCHED: &str = "(unmatched)";
+const GUARDED: &str = "(guarded)";
+
+type Name = (String, Cow<'static, str>);
+
+fn name(key: &RowKey) -> Name {
+    let any = |template: &str| (template.to_owned(), Cow::Borrowed(ANY_METHOD));
+    match key {
+        RowKey::Template(template) => (template.path().to_owned(), template.method().to_owned().into()),
+        RowKey::Unmatched => any(UNMATCHED),
+        RowKey::Guarded(None) => any(GUARDED),
+        RowKey::Guarded(Some(template)) => {
+            (format!("{GUARDED} {}", template.path()), template.method().to_owned().into())
+        }
+        RowKey::Other => any(starve_ledger::MORE),
+    }
+}
+
+fn key(template: &str, method: &str) -> RowKey {
+    match template.strip_prefix(GUARDED) {
+        Some("") => RowKey::Guarded(None),
+        Some(path) => RowKey::Guarded(Some(Template::stored(method, path.trim_start()))),
+        None if template == UNMATCHED => RowKey::Unmatched,
+        None if template == starve_ledger::MORE => RowKey::Other,
+        None => RowKey::Template(Template::stored(method, template)),
+    }
+}
+
+/// Adds a change to a batch.
+pub(crate) fn record(change: &Change, batch: &mut Batch) {
+    let to = name(&change.key);
+    let renames = change.was.iter().map(|was| Rename { from: name(was), to: to.clone() });
+    batch.renames.extend(renames);
+    let added = &change.added;
+    for (class, calls) in (0_u8..).zip(added.calls).filter(|(_, calls)| *calls > 0) {
+        batch.discovered.push(DiscoveredCount {
+            template: to.0.clone(),
+            method: to.1.clone(),
+            class,
+            calls,
+            duration_us: u64::try_from(added.duration[usize::from(class)].as_micros()).unwrap_or(u64::MAX),
+            last_at_unix_ms: added.last_seen_unix_s * 1_000,
+        });
+    }
+}
+
+/// Calls that came faster than they can be looked at.
+pub(crate) fn unseen(calls: u64, now_unix_ms: u64) -> DiscoveredCount {
+    let (template, method) = name(&RowKey::Other);
+    DiscoveredCount { template, method, class: 0, calls, duration_us: 0, last_at_unix_ms: now_unix_ms }
+}
+
+/// What earlier runs found.
+pub(crate) fn restore(ledger: &Path) -> Result<Discovered, LedgerError> {
+    let mut discovered = Discovered::new();
+    for row in Reader::open(ledger)?.discovered(0)? {
+        let mut tally = Tally {
+            first_seen_unix_s: row.first_unix_ms / 1_000,
+            last_seen_unix_s: row.last_unix_ms / 1_000,
+            ..Tally::default()
+        };
+        let class = usize::from(row.class.min(5));
+        tally.calls[class] = row.calls;
+        tally.duration[class] = Duration::from_micros(row.duration_us);
+        discovered.restore(&Row { key: key(&row.template, &row.method), tally });
+    }
+    Ok(discovered)
+}
