@@ -226,6 +226,7 @@ impl Discovered {
         }
         self.calls_settled = self.calls;
         self.trie.judge(&mut self.leaves);
+        self.trie.settle_names(&mut self.leaves);
         let trie = &self.trie;
         let leaf = |text: &str| {
             let (method, path) = text.split_once(' ')?;

@@ -18,6 +18,8 @@ const COMMON_MIN: usize = 3;
 const COMMON_PERCENT: usize = 12;
 /// How many known values show that a place takes values, if they are half of it.
 const KNOWN_MIN: usize = 3;
+/// Fewer words are not judged late.
+const LATE_WORDS_MIN: usize = 20;
 /// So many words that lead to the same new place are values.
 const TOGETHER_MIN: usize = 4;
 
@@ -244,22 +246,23 @@ impl Trie {
             found = false;
             for id in 1..self.nodes.len() {
                 let Ok(id) = NodeId::try_from(id) else { continue };
-                if matches!(self.node(id).what, What::Free)
-                    || self.is_front(id)
-                    || !self.looks_like_values(id)
-                {
+                let words = self.words(id);
+                if words.len() <= LATE_WORDS_MIN || self.is_front(id) || !self.looks_like_values(id, &words) {
                     continue;
                 }
                 found = true;
                 let value = self.make_value(id, Why::Many, leaves);
                 self.take_words(id, value, leaves, |trie, child| trie.is_no_value(id, child));
-                self.judge(leaves);
+                self.judge_below(value, leaves);
             }
         }
     }
 
-    fn looks_like_values(&self, node: NodeId) -> bool {
-        let words = self.words(node);
+    fn looks_like_values(&self, node: NodeId, words: &[NodeId]) -> bool {
+        // Words that stay would be found again and again.
+        if words.iter().all(|child| self.is_no_value(node, *child)) {
+            return false;
+        }
         let count = words.len() as u64;
         let calls: u64 = words.iter().map(|child| self.node(*child).calls).sum();
         let once = words.iter().filter(|child| self.node(**child).calls == 1).count() as u64;
@@ -269,7 +272,8 @@ impl Trie {
             words.iter().filter(like).count() * 10 >= words.len() * 9
         };
         let many = count > 45 && calls >= 200 && calls < 8 * count && once * 100 >= 15 * count;
-        let few = count > 20 && calls >= 50 && calls < 4 * count && once * 100 >= 40 * count;
+        let few =
+            count > LATE_WORDS_MIN as u64 && calls >= 50 && calls < 4 * count && once * 100 >= 40 * count;
         many || few && alike()
     }
 }

@@ -160,7 +160,8 @@ pub(crate) fn write_template(text: &mut String, method: &str, path: &str) {
         }
         text.push('/');
         let (stem, extension) = if segments.peek().is_none() { split_ending(segment) } else { (segment, "") };
-        match Kind::of(stem, before) {
+        // Of a single path nobody can tell whether two letters are a country.
+        match Kind::of(stem, before).filter(|kind| *kind != Kind::Code) {
             Some(kind) => {
                 text.push('{');
                 text.push_str(kind.name());

@@ -94,6 +94,8 @@ pub(crate) struct Trie {
     pub(crate) known: Known,
     /// Whether nodes came or were joined since this was last reset.
     pub(crate) changed: bool,
+    /// Places for values whose name is another one since.
+    renamed: Vec<NodeId>,
     pub(crate) evicted: u64,
     may_sweep: bool,
 }
@@ -113,6 +115,7 @@ impl Default for Trie {
             free: Vec::new(),
             known: Known::default(),
             changed: false,
+            renamed: Vec::new(),
             evicted: 0,
             may_sweep: true,
         }
@@ -401,7 +404,10 @@ impl Trie {
                 Some(kind) => value.kinds.add(kind),
                 None => value.words = true,
             }
-            self.changed |= before != (value.kinds.name(), value.words);
+            if before != (value.kinds.name(), value.words) {
+                self.changed = true;
+                self.renamed.push(node);
+            }
         }
     }
 
@@ -437,6 +443,16 @@ impl Trie {
             self.node_mut(node).told = true;
         }
         self.changed = true;
+    }
+
+    /// Says which leaves have another name since the last time.
+    pub(crate) fn settle_names(&mut self, leaves: &mut Leaves) {
+        let mut renamed = std::mem::take(&mut self.renamed);
+        renamed.sort_unstable();
+        renamed.dedup();
+        for node in renamed {
+            self.renamed_below(node, leaves);
+        }
     }
 
     pub(crate) fn nothing_told(&mut self) {

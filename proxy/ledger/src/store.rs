@@ -46,6 +46,8 @@ struct Run {
 struct Names {
     routes: HashMap<String, i64>,
     discovered: HashMap<String, i64>,
+    /// How many discovered ones the file has, once it was counted.
+    discovered_known: Option<i64>,
 }
 
 impl Store {
@@ -281,14 +283,19 @@ impl Writing<'_> {
             self.names.discovered.insert(name.to_owned(), id);
             return Ok(id);
         }
-        let known: i64 = self
-            .transaction
-            .prepare_cached("SELECT count(*) FROM endpoints WHERE kind = ?1")?
-            .query_row([DISCOVERED], |row| row.get(0))?;
+        let known: i64 = match self.names.discovered_known {
+            Some(known) => known,
+            None => self
+                .transaction
+                .prepare_cached("SELECT count(*) FROM endpoints WHERE kind = ?1")?
+                .query_row([DISCOVERED], |row| row.get(0))?,
+        };
+        self.names.discovered_known = Some(known);
         if known >= DISCOVERED_MAX && name != MORE {
             return self.template(MORE);
         }
         let id = add_endpoint(self.transaction, DISCOVERED, name)?;
+        self.names.discovered_known = Some(known + 1);
         self.names.discovered.insert(name.to_owned(), id);
         Ok(id)
     }

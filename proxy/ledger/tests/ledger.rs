@@ -221,8 +221,10 @@ fn a_flood_of_names_from_traffic_is_bounded_and_loses_no_count() {
     let (_folder, path) = place();
     let ledger = Ledger::open(&path).unwrap();
     let mut batch = Batch::new(T0, T0 + 1);
-    for n in 0..5_000 {
+    for n in 0..26_000 {
         batch.discovered.push(discovered(&format!("/scan/{n}"), 1, T0));
+    }
+    for n in 0..5_000 {
         batch.fields.push(FieldDelta {
             route: "r".into(),
             path: format!("body:$.k{n}"),
@@ -234,11 +236,40 @@ fn a_flood_of_names_from_traffic_is_bounded_and_loses_no_count() {
     ledger.close(PATIENCE).unwrap();
     let reader = Reader::open(&path).unwrap();
     let found = reader.discovered(0).unwrap();
-    assert!(found.len() <= 4_097, "{}", found.len());
-    assert_eq!(found.iter().map(|row| row.calls).sum::<u64>(), 5_000);
+    assert!(found.len() <= 25_001, "{}", found.len());
+    assert_eq!(found.iter().map(|row| row.calls).sum::<u64>(), 26_000);
     let fields = reader.fields(None, 0).unwrap();
     assert!(fields.len() <= 501, "{}", fields.len());
     assert_eq!(fields.iter().map(|field| field.n).sum::<u64>(), 5_000);
+}
+
+#[test]
+fn endpoints_that_turn_out_to_be_one_are_added_up_in_every_hour() {
+    let (_folder, path) = place();
+    let ledger = Ledger::open(&path).unwrap();
+    let hour = 3_600_000;
+    for (template, calls, at) in
+        [("/a/x", 3, T0), ("/a/y", 4, T0), ("/a/{value}", 5, T0), ("/a/x", 6, T0 + hour)]
+    {
+        let mut batch = Batch::new(T0, at + 1);
+        batch.discovered.push(discovered(template, calls, at));
+        ledger.record(batch).unwrap();
+    }
+    let mut batch = Batch::new(T0, T0 + hour + 2);
+    let name = |template: &str| (template.to_owned(), "GET".into());
+    for from in ["/a/x", "/a/y", "/never", "/a/{value}"] {
+        batch.renames.push(starve_ledger::Rename { from: name(from), to: name("/a/{value}") });
+    }
+    batch.discovered.push(discovered("/a/{value}", 1, T0 + hour));
+    ledger.record(batch).unwrap();
+    ledger.close(PATIENCE).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    for (since, calls) in [(0, 19), (T0, 19), (T0 + hour, 7)] {
+        let rows = reader.discovered(since).unwrap();
+        let found: Vec<_> = rows.iter().map(|row| (row.template.as_str(), row.calls)).collect();
+        assert_eq!(found, [("/a/{value}", calls)], "{since}");
+        assert_eq!((rows[0].first_unix_ms, rows[0].last_unix_ms), (T0, T0 + hour));
+    }
 }
 
 #[test]
