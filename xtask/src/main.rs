@@ -3,6 +3,7 @@
 
 mod children;
 mod demo;
+mod discovery;
 mod fuzz;
 mod packages;
 mod progress;
@@ -22,6 +23,7 @@ Usage: cargo xtask COMMAND
   bench [CASE…]                   CPU per request beside nginx, HAProxy and Envoy, in one run
   bench instructions [CASE…]      instructions per request, by callgrind
   fuzz [TARGET] [--seconds 60]    the fuzz targets, for a while altogether
+  discovery-score [FILE…]         precision and recall of discovered endpoints on GitHub's interface and OpenAPI FILEs
   tidy                            the edges between crates and other rules of the repository alone
 ";
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["lint"] => test::lint(),
         ["tidy"] => tidy::run(),
         ["fuzz", words @ ..] => fuzz::command(words),
+        ["discovery-score", files @ ..] => discovery::score(files),
         ["bench", options @ ..] => test::bench(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

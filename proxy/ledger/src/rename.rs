@@ -28,10 +28,12 @@ pub(crate) fn calls(
         [("calls_hourly", "hour", first_ms / hour_ms), ("calls_daily", "day", first_ms / hour_ms / 24)]
     {
         let add = format!(
-            "INSERT INTO {table} SELECT {column}, ?1, side, ?2, class, calls, duration_us, bytes_out FROM {table}
+            "INSERT INTO {table} ({column}, endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart)
+             SELECT {column}, ?1, side, ?2, class, calls, duration_us, bytes_out, bytes_in, apart FROM {table}
                  WHERE {column} >= ?5 AND endpoint = ?3 AND method = ?4
              ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-                 duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out"
+                 duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
+                 bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart"
         );
         connection.prepare_cached(&add)?.execute(params![new, new_method, old, old_method, since])?;
         let remove = format!("DELETE FROM {table} WHERE {column} >= ?3 AND endpoint = ?1 AND method = ?2");
@@ -39,13 +41,15 @@ pub(crate) fn calls(
     }
     connection
         .prepare_cached(
-            "INSERT INTO calls_total SELECT ?1, side, ?2, class, calls, duration_us, bytes_out, first_ms, last_ms
+            "INSERT INTO calls_total (endpoint, side, method, class, calls, duration_us, bytes_out, first_ms, last_ms,
+                 bytes_in, apart, regular_ms)
+             SELECT ?1, side, ?2, class, calls, duration_us, bytes_out, first_ms, last_ms, bytes_in, apart, regular_ms
                  FROM calls_total WHERE endpoint = ?3 AND method = ?4
              ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-                 duration_us = duration_us + excluded.duration_us,
-                 bytes_out = bytes_out + excluded.bytes_out,
-                 first_ms = min(first_ms, excluded.first_ms),
-                 last_ms = max(last_ms, excluded.last_ms)",
+                 duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
+                 first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),
+                 bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart,
+                 regular_ms = max(regular_ms, excluded.regular_ms)",
         )?
         .execute(params![new, new_method, old, old_method])?;
     connection
