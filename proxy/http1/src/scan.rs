@@ -76,8 +76,9 @@ pub(crate) fn fields(head: &Bytes, mut at: usize, lines: Lines) -> Result<Header
     if count > FIELDS_MAX + 1 {
         return Err(FieldFault::TooMany);
     }
-    // Room for what the proxy is going to add, so that the map is not built twice.
-    let mut fields = HeaderMap::with_capacity(count + 4);
+    // To a request the proxy is going to add some; the map should not be built twice.
+    let added = if lines == Lines::Strict { 4 } else { 0 };
+    let mut fields = HeaderMap::with_capacity(count + added);
     let mut last: Option<HeaderName> = None;
     while let Some((line, next)) = line(head, at) {
         if line.is_empty() {

@@ -24,7 +24,7 @@ const GO_AHEAD: Duration = Duration::from_secs(1);
 /// are outside the budget: each of them uses up an idle connection, which an exchange before it has earned.
 pub(crate) async fn send(
     server: &Arc<Server>,
-    mut request: Request,
+    request: &mut Request,
     place: &Place,
 ) -> Result<Response, Error> {
     let waits = Waits {
@@ -34,16 +34,16 @@ pub(crate) async fn send(
     };
     let may_repeat = request.method().is_idempotent();
     while let Some(connection) = server.pool.take() {
-        let spare = may_repeat.then(|| Spare::of(&mut request));
-        match exchange(connection, &mut request, waits, InUse::new(server, place)).await {
+        let spare = may_repeat.then(|| Spare::of(request));
+        match exchange(connection, request, waits, InUse::new(server, place)).await {
             Ok(response) => return Ok(response),
             Err(failed @ Failed::Unsent(_)) => {
-                if spare.is_some_and(|spare| !spare.restore(&mut request)) {
+                if spare.is_some_and(|spare| !spare.restore(request)) {
                     return Err(error(server, failed));
                 }
             }
             Err(failed @ Failed::Closed(_)) => {
-                if !spare.is_some_and(|spare| spare.restore(&mut request)) {
+                if !spare.is_some_and(|spare| spare.restore(request)) {
                     return Err(error(server, failed));
                 }
                 server.note_retry();
@@ -58,11 +58,11 @@ pub(crate) async fn send(
     // Boxed: the room for name look-up and handshakes would be carried by every request.
     let connection = match Box::pin(connect(server, client)).await {
         Ok(connection) => connection,
-        Err(error) => return Err(error.with_unsent(request)),
+        Err(error) => return Err(error.with_unsent(std::mem::take(request))),
     };
-    match exchange(connection, &mut request, waits, in_use).await {
+    match exchange(connection, request, waits, in_use).await {
         Ok(response) => Ok(response),
-        Err(failed @ Failed::Unsent(_)) => Err(error(server, failed).with_unsent(request)),
+        Err(failed @ Failed::Unsent(_)) => Err(error(server, failed).with_unsent(std::mem::take(request))),
         Err(failed) => Err(error(server, failed)),
     }
 }

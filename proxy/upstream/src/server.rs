@@ -77,7 +77,7 @@ impl Server {
     /// There is no answer; with the request where nothing of it was sent.
     pub(crate) async fn call(
         self: &Arc<Self>,
-        mut request: Request,
+        request: &mut Request,
         queue: &Queue,
         budget: &Budget,
     ) -> Result<Response, Error> {
@@ -86,11 +86,11 @@ impl Server {
         }
         let place = match queue.enter(&self.places, &self.authority).await {
             Ok(place) => place,
-            Err(error) => return Err(error.with_unsent(request)),
+            Err(error) => return Err(error.with_unsent(std::mem::take(request))),
         };
         match &self.http2 {
             None => send(self, request, &place).await,
-            Some(pool) => Box::pin(self.call_http2(pool, request, &place, budget)).await,
+            Some(pool) => Box::pin(self.call_http2(pool, std::mem::take(request), &place, budget)).await,
         }
     }
 
@@ -98,20 +98,20 @@ impl Server {
     async fn call_http2(
         self: &Arc<Self>,
         pool: &Http2Pool,
-        request: Request,
+        mut request: Request,
         place: &Place,
         budget: &Budget,
     ) -> Result<Response, Error> {
         if request.headers().contains_key(UPGRADE) || pool.prefers_http1.load(Relaxed) {
-            return send(self, request, place).await;
+            return send(self, &mut request, place).await;
         }
         match http2::send(self, pool, request, place, budget).await? {
             Sent::Answered(response) => Ok(response),
-            Sent::Http1(request, stream) => {
+            Sent::Http1(mut request, stream) => {
                 // It was offered both; it is not asked again.
                 pool.prefers_http1.store(true, Relaxed);
                 self.pool.put(Connection::new(stream));
-                send(self, request, place).await
+                send(self, &mut request, place).await
             }
         }
     }

@@ -180,13 +180,14 @@ impl Inner {
         pick(&has_room).or_else(|| pick(&is_available)).or_else(|| pick(&is_new))
     }
 
-    async fn call(&self, mut request: Request) -> Result<Response, Error> {
+    /// The request stays with the caller, so that it is not carried from one future to the next.
+    async fn call(&self, request: &mut Request) -> Result<Response, Error> {
         *request.version_mut() = Version::HTTP_11;
-        to_origin_form(&mut request);
+        to_origin_form(request);
         self.budget.deposit();
         let user = self.balancer.user(request.headers());
         let mut tried = Vec::new();
-        let mut failed = Error::new(ErrorKind::Connect, format!("upstream {} has no server", self.plan.name));
+        let mut last = None;
         while let Some(at) = self.pick(user, &tried) {
             if !tried.is_empty() {
                 if !self.budget.withdraw() {
@@ -195,7 +196,7 @@ impl Inner {
                 }
                 self.other_server_retries.fetch_add(1, Relaxed);
             }
-            failed = match self.servers[at].call(request, &self.queue, &self.budget).await {
+            let mut failed = match self.servers[at].call(request, &self.queue, &self.budget).await {
                 Ok(response) => {
                     self.conditions.succeeded(at);
                     return Ok(response);
@@ -207,16 +208,19 @@ impl Inner {
             }
             // Only a request of which nothing was sent may go to the next server.
             match failed.take_unsent() {
-                Some(unsent) => request = unsent,
+                Some(unsent) => *request = unsent,
                 None => return Err(failed),
             }
             // Those that have room were preferred: there is none.
-            if failed.kind() == ErrorKind::Overloaded {
+            let is_overloaded = failed.kind() == ErrorKind::Overloaded;
+            last = Some(failed);
+            if is_overloaded {
                 break;
             }
             tried.push(at);
         }
-        Err(failed.with_unsent(request))
+        let none = || Error::new(ErrorKind::Connect, format!("upstream {} has no server", self.plan.name));
+        Err(last.unwrap_or_else(none).with_unsent(std::mem::take(request)))
     }
 }
 
@@ -232,8 +236,8 @@ fn to_origin_form(request: &mut Request) {
 }
 
 impl Target for Upstream {
-    fn call(&self, request: Request) -> ResponseFuture {
+    fn call(&self, mut request: Request) -> ResponseFuture {
         let inner = self.0.clone();
-        Box::pin(async move { inner.call(request).await })
+        Box::pin(async move { inner.call(&mut request).await })
     }
 }
