@@ -159,8 +159,7 @@ class StarveFew(Starve):
 
 class StarveMany(Starve):
     name = "starve, 100,000 routes"
-    # The file may have 1 MiB; what is looked up grows alike.
-    routes = 20_000
+    routes = 100_000
 
 
 def available() -> list[type[Peer]]:

@@ -11,7 +11,7 @@ use crate::reader::Reader;
 use crate::{read, resolve, secrets, yaml};
 
 /// The largest configuration file that is read. Whoever opens the file need not read further.
-pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+pub const FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What a document says.
 #[derive(Clone, Debug)]

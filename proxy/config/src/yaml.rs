@@ -124,7 +124,7 @@ fn options() -> parser::Options {
 /// Collections inside one another; routes.yaml needs six.
 const DEPTH_MAX: usize = 32;
 /// Nodes of one document, those that aliases repeat included; a file of the largest size has fewer.
-const NODES_MAX: usize = 200_000;
+const NODES_MAX: usize = 1_000_000;
 /// Bytes of text that aliases may repeat.
 const REPEATED_BYTES_MAX: usize = 256 * 1024;
 
