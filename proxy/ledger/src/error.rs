@@ -66,6 +66,22 @@ pub enum LedgerError {
         source: rusqlite::Error,
     },
 
+    #[error(
+        "ledger `{}` is in use by another import{}; wait until that one has ended",
+        path.display(), holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Importing { path: PathBuf, holder: Option<u32> },
+
+    #[error(
+        "ledger `{}` cannot be written, and nothing of this was imported; make room on its disk or let whoever \
+         holds it end, then import again", path.display()
+    )]
+    Import {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+
     #[error("the thread of the ledger cannot be started")]
     Thread(#[source] io::Error),
 }

@@ -1,8 +1,10 @@
 //! Durable counts, verdicts, samples and the journal, in SQLite: what the proxy knows after a restart.
 //!
-//! The running proxy is the one writer: about once a second it hands a [`Batch`] of what happened since the
+//! The running proxy is the one writer of what it counts: about once a second it hands a [`Batch`] of what happened since the
 //! last one to [`Ledger::record`], where everything enters. Readers ([`Reader`]) open the same file on their
 //! own, whether the proxy runs or not.
+//!
+//! What is imported (inventories, access logs) is written by an [`Importer`] beside it.
 //!
 //! What this crate must never do: make a caller of [`Ledger::record`] wait for a disk or a lock, apply a
 //! batch twice or half, or lose what it has taken while the process lives.
@@ -11,6 +13,8 @@
 
 mod batch;
 mod error;
+mod import;
+mod imported;
 mod journal;
 mod latency;
 mod lock;
@@ -29,6 +33,11 @@ pub use batch::{
     MORE, Rename, Sample, Standing,
 };
 pub use error::{CloseError, LedgerError};
+pub use import::{
+    ImportedEndpoint, ImportedInventory, Importer, KnownFile, LogCount, LogEndpoint, LogFile, LogSource,
+    MethodName, Replaced,
+};
+pub use imported::{ImportedLog, InventorySource, ListedEndpoint};
 pub use reader::Reader;
 pub use retention::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, SAMPLES_KEPT_PER_ROUTE};
 pub use rows::{

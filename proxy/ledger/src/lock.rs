@@ -17,7 +17,20 @@ pub(crate) struct WriterLock {
 
 impl WriterLock {
     pub(crate) fn take(ledger: &Path) -> Result<Self, LedgerError> {
-        let path = lock_path(ledger);
+        Self::take_at(ledger, ".lock", |path, holder| LedgerError::InUse { path, holder })
+    }
+
+    /// Imports go on beside the proxy, but not beside one another.
+    pub(crate) fn take_for_import(ledger: &Path) -> Result<Self, LedgerError> {
+        Self::take_at(ledger, ".import.lock", |path, holder| LedgerError::Importing { path, holder })
+    }
+
+    fn take_at(
+        ledger: &Path,
+        suffix: &str,
+        in_use: impl FnOnce(PathBuf, Option<u32>) -> LedgerError,
+    ) -> Result<Self, LedgerError> {
+        let path = lock_path(ledger, suffix);
         let unwritable = |source| LedgerError::Unwritable { path: ledger.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
@@ -29,7 +42,7 @@ impl WriterLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LedgerError::InUse { path: ledger.to_owned(), holder: holder(&mut file) });
+                return Err(in_use(ledger.to_owned(), holder(&mut file)));
             }
             Err(TryLockError::Error(source)) => return Err(unwritable(source)),
         }
@@ -42,9 +55,9 @@ impl WriterLock {
     }
 }
 
-fn lock_path(ledger: &Path) -> PathBuf {
+fn lock_path(ledger: &Path, suffix: &str) -> PathBuf {
     let mut name = ledger.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(suffix);
     name.into()
 }
 

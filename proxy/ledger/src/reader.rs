@@ -19,6 +19,8 @@ use crate::{LedgerError, schema};
 /// Holes shorter than this are a quick restart or the rhythm of the batches. After a kill every hole counts:
 /// what was not written by then is lost.
 const GAP_MIN_MS: u64 = 5_000;
+/// From the last line of one log file to the first of the next is a time without calls, if it is shorter than this.
+const LOG_GAP_MIN_MS: u64 = HOUR_MS;
 
 /// A consistent view of a ledger. Hold it briefly: as long as it lives, the write-ahead log only grows.
 #[derive(Debug)]
@@ -195,21 +197,24 @@ impl Reader {
         )
     }
 
-    /// How much of the time from `since_unix_ms` to `now_unix_ms` was observed, and the holes in it.
+    /// How much of the time from `since_unix_ms` to `now_unix_ms` was observed, and the holes in it. What an imported
+    /// access log tells of was observed, unless the log may lack lines.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn coverage(&self, since_unix_ms: u64, now_unix_ms: u64) -> Result<Coverage, LedgerError> {
-        let runs =
+        let mut runs =
             self.rows("SELECT started_ms, seen_ms, clean FROM runs ORDER BY started_ms, id", [], |row| {
                 Ok(Run { from: number(row, 0)?, until: number(row, 1)?, clean: row.get(2)? })
             })?;
+        runs.extend(self.log_runs()?);
+        runs.sort_by_key(|run| run.from);
         Ok(cover(&runs, since_unix_ms.min(now_unix_ms), now_unix_ms))
     }
 
     fn calls(&self, kind: i64, since_unix_ms: u64) -> Result<Vec<RouteTotals>, LedgerError> {
         let (hour, day) = self.split(since_unix_ms)?;
-        self.rows(
+        let live = self.rows(
             "WITH parts AS (
                  SELECT endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart
                      FROM calls_hourly WHERE hour >= ?1 AND hour < ?2 * 24
@@ -244,7 +249,22 @@ impl Reader {
                     last_regular_unix_ms: number(row, 11)?,
                 })
             },
-        )
+        )?;
+        self.add_imported(kind, (hour, day), live)
+    }
+
+    /// Logs as runs: what lies between two of their stretches is no crash, and joins where it is short.
+    fn log_runs(&self) -> Result<Vec<Run>, LedgerError> {
+        let mut runs: Vec<Run> = Vec::new();
+        for span in self.log_spans()? {
+            match runs.last_mut() {
+                Some(run) if span.from <= run.until.saturating_add(LOG_GAP_MIN_MS) => {
+                    run.until = run.until.max(span.until);
+                }
+                _ => runs.push(Run { from: span.from, until: span.until, clean: true }),
+            }
+        }
+        Ok(runs)
     }
 
     /// From which hour on hourly counts are summed, up to which day; from that day on the daily ones are. Hours
@@ -255,6 +275,7 @@ impl Reader {
             .connection
             .query_row("SELECT min(hour) FROM calls_hourly", [], |row| row.get(0))
             .map_err(|source| self.unreadable(source))?;
+        let oldest = [oldest, self.oldest_imported_hour()?].into_iter().flatten().min();
         match oldest {
             Some(oldest) if hour >= oldest => Ok((hour, (hour + 23) / 24)),
             _ => Ok((hour, hour / 24)),

@@ -33,6 +33,9 @@ pub(crate) fn retain(connection: &mut Connection, now_unix_ms: u64) -> rusqlite:
         ("latency_daily", "day", days, 1),
         ("apart_hourly", "hour", hours, 24),
         ("apart_daily", "day", days, 1),
+        ("log_hourly", "hour", hours, 24),
+        ("log_daily", "day", days, 1),
+        ("log_spans", "until_ms", days * int(DAY_MS), int(DAY_MS)),
         ("samples", "at_ms", hours * int(HOUR_MS), int(DAY_MS)),
         ("events", "at_ms", days * int(DAY_MS), int(DAY_MS)),
         ("runs", "seen_ms", days * int(DAY_MS), int(DAY_MS)),
@@ -55,7 +58,13 @@ fn forget_discovered(connection: &Connection, oldest_day: i64) -> rusqlite::Resu
         params![oldest_day * int(DAY_MS), DISCOVERED],
     )?;
     connection.execute(
-        "DELETE FROM endpoints WHERE kind = ?1 AND id NOT IN (SELECT endpoint FROM calls_total)",
+        "DELETE FROM log_total WHERE last_ms < ?1 AND endpoint IN (SELECT id FROM endpoints WHERE kind = ?2)
+             AND endpoint NOT IN (SELECT endpoint FROM log_daily)",
+        params![oldest_day * int(DAY_MS), DISCOVERED],
+    )?;
+    connection.execute(
+        "DELETE FROM endpoints WHERE kind = ?1 AND id NOT IN (SELECT endpoint FROM calls_total)
+             AND id NOT IN (SELECT endpoint FROM log_total)",
         [DISCOVERED],
     )?;
     Ok(())

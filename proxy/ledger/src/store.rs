@@ -16,7 +16,7 @@ use crate::{LedgerError, journal, latency, open, progress, rename, retention};
 
 /// Distinct discovered templates; what comes after is counted as [`MORE`]. Discovery holds at most 20,000 nodes and
 /// 4,096 paths that are only refused.
-const DISCOVERED_MAX: i64 = 25_000;
+pub(crate) const DISCOVERED_MAX: i64 = 25_000;
 /// A hole in the observed time shorter than this is the batch's own rhythm, not an outage.
 const CONTIGUOUS_MS: i64 = 5_000;
 
@@ -399,14 +399,14 @@ fn observe(transaction: &Transaction<'_>, run: Option<Run>, batch: &Batch) -> ru
     }
 }
 
-fn find_endpoint(connection: &Connection, kind: i64, name: &str) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn find_endpoint(connection: &Connection, kind: i64, name: &str) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM endpoints WHERE kind = ?1 AND name = ?2")?
         .query_row(params![kind, name], |row| row.get(0))
         .optional()
 }
 
-fn add_endpoint(connection: &Connection, kind: i64, name: &str) -> rusqlite::Result<i64> {
+pub(crate) fn add_endpoint(connection: &Connection, kind: i64, name: &str) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("INSERT INTO endpoints (kind, name) VALUES (?1, ?2)")?
         .execute(params![kind, name])?;

@@ -136,7 +136,7 @@ impl Drop for Ledger {
 }
 
 /// Links and `..` resolved as far as the file or its folder exists, so that two names of a file share a lock.
-fn canonical(path: &Path) -> PathBuf {
+pub(crate) fn canonical(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {
         return path;
     }

@@ -1,0 +1,172 @@
+//! All endpoints of all sources in one table, asked for calls that no configured route matched.
+
+use std::collections::HashSet;
+
+use starve_routing::{Entry, Match, Methods, Pattern, Predicates, Request, RouteTable, Segment};
+
+use super::collector::shape;
+
+/// Finds the endpoint of a call by the precedence of [`RouteTable`]. Every endpoint is in it once, whichever source
+/// named it, and an endpoint that a configured route takes is not.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    table: RouteTable<usize>,
+    endpoints: Vec<Pattern>,
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self::build([], &[])
+    }
+}
+
+impl Inventory {
+    /// `listed`: the pattern of each endpoint and its further spellings; of endpoints that take the same calls the
+    /// first one stays. `configured`: the patterns of the route table that is asked first; what is one of them is
+    /// counted there.
+    pub fn build(listed: impl IntoIterator<Item = (Pattern, Vec<Pattern>)>, configured: &[&Pattern]) -> Self {
+        let mut taken: HashSet<String> =
+            configured.iter().flat_map(|pattern| shapes(pattern)).map(|(_, shape)| shape).collect();
+        let mut endpoints = Vec::new();
+        let mut entries = Vec::new();
+        for (pattern, also) in listed {
+            let place = endpoints.len();
+            let mut is_in = false;
+            for (index, pattern) in std::iter::once(&pattern).chain(&also).enumerate() {
+                let methods: Vec<_> =
+                    shapes(pattern).into_iter().filter(|(_, shape)| taken.insert(shape.clone())).collect();
+                // Where the endpoint itself is known, so are its other spellings.
+                if index == 0 && methods.is_empty() {
+                    break;
+                }
+                if let Some(pattern) = narrowed(pattern, &methods) {
+                    is_in = true;
+                    entries.push(Entry { pattern, when: Predicates::default(), value: place });
+                }
+            }
+            if is_in {
+                endpoints.push(pattern);
+            }
+        }
+        let table = loop {
+            match RouteTable::build(entries.clone()) {
+                Ok(table) => break table,
+                // Shapes differ, so there are none; should there be one, its endpoint gives way.
+                Err(conflicts) => {
+                    let beaten: HashSet<_> = conflicts.iter().map(|conflict| conflict.second).collect();
+                    let mut index = 0;
+                    entries.retain(|_| {
+                        index += 1;
+                        !beaten.contains(&(index - 1))
+                    });
+                }
+            }
+        };
+        Self { table, endpoints }
+    }
+
+    /// The endpoint of a call, by its place among [`Inventory::endpoints`].
+    pub fn find(&self, request: &(impl Request + ?Sized)) -> Option<usize> {
+        self.table.find(request).map(|found: Match<'_, usize>| *found.value)
+    }
+
+    /// The endpoint that the calls of a template belong to, such as `/products/{int}` or `/files/{path}`.
+    pub fn find_template(&self, method: &str, template: &str) -> Option<usize> {
+        self.find(&Sample { method, path: &sample_path(template) })
+    }
+
+    /// In the order in which they were listed.
+    pub fn endpoints(&self) -> &[Pattern] {
+        &self.endpoints
+    }
+
+    pub fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// Whether calls of a template may be calls of an endpoint all the same: it ends in a parameter, and the template
+    /// lies below the path in front of that. Applications match slashes there that their description does not tell.
+    pub fn is_below(endpoint: &Pattern, template: &str) -> bool {
+        let Some((Segment::Parameter(_), front)) = endpoint.segments().split_last() else { return false };
+        let sample = sample_path(template);
+        let segments: Vec<&str> = sample.split('/').skip(1).collect();
+        let matches = |(segment, text): (&Segment, &&str)| match segment {
+            Segment::Literal(literal) => literal == text,
+            Segment::Parameter(parameter) => parameter.value(text).is_some(),
+            Segment::Rest { .. } => true,
+        };
+        !front.is_empty() && segments.len() > front.len() + 1 && front.iter().zip(&segments).all(matches)
+    }
+}
+
+fn shapes(pattern: &Pattern) -> Vec<(String, String)> {
+    let methods = match pattern.methods() {
+        Methods::Any => vec!["*".to_owned()],
+        Methods::These(methods) => methods.clone(),
+    };
+    methods.into_iter().map(|method| (method.clone(), shape(&method, pattern))).collect()
+}
+
+fn narrowed(pattern: &Pattern, methods: &[(String, String)]) -> Option<Pattern> {
+    let names: Vec<_> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let host = pattern.host().map(|host| format!("//{host}")).unwrap_or_default();
+    format!("{} {host}{}", names.join(","), pattern.path_template()).parse().ok()
+}
+
+/// A path that has the form of a template.
+fn sample_path(template: &str) -> String {
+    let mut path = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((inner, tail)) = after.split_once('}') else { break };
+        path.push_str(before);
+        // `{int}`, or a name with a type: `{id:int}`.
+        path.push_str(match inner.rsplit(':').next().unwrap_or(inner) {
+            "int" => "1",
+            "uuid" => "00000000-0000-4000-8000-000000000000",
+            "hex" => "0123456789abcdef",
+            "date" => "2026-01-31",
+            "decimal" => "1.5",
+            "rest" => "x/y",
+            "path" => "x%2Fy",
+            _ => "x~y",
+        });
+        rest = tail;
+    }
+    path.push_str(rest);
+    path
+}
+
+struct Sample<'a> {
+    method: &'a str,
+    path: &'a str,
+}
+
+impl Request for Sample<'_> {
+    fn method(&self) -> &str {
+        self.method
+    }
+
+    fn host(&self) -> Option<&str> {
+        None
+    }
+
+    fn path(&self) -> &str {
+        self.path
+    }
+
+    fn query(&self) -> Option<&str> {
+        None
+    }
+
+    fn header_values(&self, _name: &str, _visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        false
+    }
+}

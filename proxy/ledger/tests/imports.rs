@@ -1,0 +1,252 @@
+//! Imports beside a running proxy: replaced whole, counted once, never added across sources.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use starve_ledger::{
+    Batch, Count, DiscoveredCount, ImportedEndpoint, ImportedInventory, Importer, Ledger, LedgerError,
+    LogCount, LogEndpoint, LogFile, LogSource, Reader, Replaced,
+};
+use starve_migration::Side;
+use tempfile::TempDir;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+/// 2026-06-15T10:00:00Z.
+const T0: u64 = 1_781_517_600_000;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("starve.db");
+    (folder, path)
+}
+
+fn inventory(source: &str, patterns: &[&str]) -> ImportedInventory {
+    ImportedInventory {
+        source: source.to_owned(),
+        format: "routes".to_owned(),
+        file: "routes.txt".to_owned(),
+        at_unix_ms: T0,
+        endpoints: patterns
+            .iter()
+            .enumerate()
+            .map(|(line, pattern)| ImportedEndpoint {
+                pattern: (*pattern).to_owned(),
+                also: vec![format!("{pattern}.json")],
+                line: line + 1,
+            })
+            .collect(),
+    }
+}
+
+fn source(name: &str) -> LogSource {
+    LogSource { name: name.to_owned(), weak: false }
+}
+
+fn file(name: &str, from: u64, until: u64) -> LogFile {
+    LogFile {
+        name: name.to_owned(),
+        head_bytes: 3,
+        head_hash: format!("head of {name}"),
+        bytes: 300,
+        tail_hash: "tail".to_owned(),
+        lines: 10,
+        calls: 10,
+        bad: 1,
+        first_unix_ms: from,
+        last_unix_ms: until,
+        at_unix_ms: T0,
+        spans: vec![(from, until)],
+        grown_from: None,
+    }
+}
+
+fn count(endpoint: usize, calls: u64, at: u64) -> LogCount {
+    LogCount {
+        endpoint,
+        method: "GET",
+        class: 2,
+        hour: at / HOUR_MS,
+        calls,
+        duration_us: calls * 100,
+        bytes_out: calls * 10,
+        first_unix_ms: at,
+        last_unix_ms: at + 1,
+    }
+}
+
+#[test]
+fn an_inventory_is_replaced_whole_under_its_name() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    assert_eq!(Reader::open(&path).unwrap().inventory_version().unwrap(), 0);
+    let replaced = importer.inventory(&inventory("rails", &["GET /a", "GET /b"])).unwrap();
+    assert_eq!(replaced, Replaced { endpoints: 2, added: 2, removed: 0 });
+    importer.inventory(&inventory("openapi", &["GET /b"])).unwrap();
+    let replaced = importer.inventory(&inventory("rails", &["GET /b", "GET /c"])).unwrap();
+    assert_eq!(replaced, Replaced { endpoints: 2, added: 1, removed: 1 });
+
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.inventory_version().unwrap(), 3);
+    let listed: Vec<_> = reader
+        .inventory()
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.source, row.pattern, row.also, row.line))
+        .collect();
+    let row = |source: &str, pattern: &str, line| {
+        (source.to_owned(), pattern.to_owned(), vec![format!("{pattern}.json")], line)
+    };
+    assert_eq!(listed, [row("openapi", "GET /b", 1), row("rails", "GET /b", 1), row("rails", "GET /c", 2)]);
+    let sources = reader.inventory_sources().unwrap();
+    assert_eq!((sources.len(), sources[1].name.as_str(), sources[1].endpoints), (2, "rails", 2));
+
+    assert_eq!(importer.remove_inventory("rails").unwrap(), Some(2));
+    assert_eq!(importer.remove_inventory("rails").unwrap(), None);
+    assert_eq!(Reader::open(&path).unwrap().inventory().unwrap().len(), 1);
+}
+
+#[test]
+fn one_import_at_a_time_beside_the_running_proxy() {
+    let (_folder, path) = place();
+    let ledger = Ledger::open(&path).unwrap();
+    let mut importer = Importer::open(&path).unwrap();
+    let second = Importer::open(&path).unwrap_err();
+    assert!(matches!(second, LedgerError::Importing { holder: Some(_), .. }), "{second}");
+    importer.inventory(&inventory("rails", &["GET /a"])).unwrap();
+    let mut batch = Batch::new(T0 - 1_000, T0);
+    batch.counts = vec![Count {
+        route: "GET /a".to_owned(),
+        side: Some(Side::Legacy),
+        method: "GET".into(),
+        class: 2,
+        calls: 4,
+        duration_us: 4,
+        bytes_out: 4,
+        last_at_unix_ms: T0,
+    }];
+    ledger.record(batch).unwrap();
+    ledger.flush(Duration::from_secs(30)).unwrap();
+    // The same number for the same name, whoever came first.
+    let endpoints = [LogEndpoint::Route("GET /a".to_owned())];
+    importer
+        .log(
+            &source("nginx"),
+            &file("a.log", T0 - DAY_MS, T0 - HOUR_MS),
+            &endpoints,
+            &[count(0, 6, T0 - HOUR_MS)],
+        )
+        .unwrap();
+    let totals = Reader::open(&path).unwrap().totals(T0 - DAY_MS).unwrap();
+    assert_eq!(totals.len(), 1);
+    assert_eq!((totals[0].calls, totals[0].first_unix_ms, totals[0].last_unix_ms), (10, T0 - HOUR_MS, T0));
+    drop(importer);
+    Importer::open(&path).unwrap();
+}
+
+#[test]
+fn logs_of_one_source_add_up_and_those_of_two_do_not() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    let endpoints = [LogEndpoint::Route("r".to_owned()), LogEndpoint::Discovered("/x/{int}".to_owned())];
+    let at = T0 - 3 * HOUR_MS;
+    importer
+        .log(&source("web"), &file("1", at, at), &endpoints, &[count(0, 5, at), count(1, 2, at)])
+        .unwrap();
+    importer.log(&source("web"), &file("2", at, at), &endpoints, &[count(0, 7, at)]).unwrap();
+    importer
+        .log(&source("cdn"), &file("3", at, at), &endpoints, &[count(0, 9, at), count(1, 8, at)])
+        .unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.totals(0).unwrap()[0].calls, 12);
+    assert_eq!(reader.totals(T0).unwrap()[0].calls, 0, "before the window, and known all the same");
+    let discovered = reader.discovered(0).unwrap();
+    assert_eq!((discovered[0].template.as_str(), discovered[0].calls), ("/x/{int}", 8));
+    let logs = reader.imported_logs().unwrap();
+    assert_eq!((logs[1].name.as_str(), logs[1].files, logs[1].calls, logs[1].bad_lines), ("web", 2, 20, 2));
+}
+
+#[test]
+fn old_counts_go_to_days_and_older_ones_to_the_totals() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    let endpoints = [LogEndpoint::Route("r".to_owned())];
+    let counts =
+        [count(0, 1, T0 - DAY_MS), count(0, 10, T0 - 100 * DAY_MS), count(0, 100, T0 - 500 * DAY_MS)];
+    importer.log(&source("web"), &file("1", T0 - 500 * DAY_MS, T0), &endpoints, &counts).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let calls = |since| reader.totals(since).unwrap()[0].calls;
+    assert_eq!((calls(T0 - 2 * DAY_MS), calls(T0 - 101 * DAY_MS), calls(0)), (1, 11, 11));
+    assert_eq!(reader.totals(0).unwrap()[0].first_unix_ms, T0 - 500 * DAY_MS);
+}
+
+#[test]
+fn what_a_log_tells_of_was_observed_unless_it_may_lack_lines() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    let span = |from, until| file(&format!("{from}"), from, until);
+    let weak = LogSource { name: "cdn".to_owned(), weak: true };
+    importer.log(&weak, &span(T0 - 40 * DAY_MS, T0), &[], &[]).unwrap();
+    let observed = |since| Reader::open(&path).unwrap().coverage(since, T0).unwrap();
+    assert_eq!(observed(T0 - 10 * DAY_MS).observed_ms, 0);
+    // Rotated at midnight, the last call some minutes before; then a day that is missing.
+    importer.log(&source("web"), &span(T0 - 10 * DAY_MS, T0 - 9 * DAY_MS - 60_000), &[], &[]).unwrap();
+    importer.log(&source("web"), &span(T0 - 9 * DAY_MS, T0 - 8 * DAY_MS), &[], &[]).unwrap();
+    importer.log(&source("web"), &span(T0 - 7 * DAY_MS, T0), &[], &[]).unwrap();
+    let coverage = observed(T0 - 10 * DAY_MS);
+    assert_eq!(coverage.observed_ms, 9 * DAY_MS);
+    assert_eq!(coverage.gaps.len(), 1);
+    assert_eq!(coverage.first_unix_ms, Some(T0 - 10 * DAY_MS));
+}
+
+#[test]
+fn a_file_is_known_by_its_content_and_grows() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    let endpoints = [LogEndpoint::Discovered("/a".to_owned())];
+    importer.log(&source("web"), &file("access.log", T0, T0), &endpoints, &[count(0, 1, T0)]).unwrap();
+    let known = importer.known_files("web").unwrap();
+    assert_eq!((known.len(), known[0].bytes), (1, 300));
+    assert!(importer.known_files("cdn").unwrap().is_empty());
+    let grown = LogFile {
+        grown_from: Some(known[0].id),
+        bytes: 500,
+        name: "access.log.1".to_owned(),
+        ..file("access.log", T0, T0 + 5)
+    };
+    importer.log(&source("web"), &grown, &endpoints, &[count(0, 2, T0)]).unwrap();
+    let known = importer.known_files("web").unwrap();
+    assert_eq!((known.len(), known[0].bytes, known[0].name.as_str()), (1, 500, "access.log.1"));
+    assert_eq!(Reader::open(&path).unwrap().discovered(0).unwrap()[0].calls, 3);
+}
+
+#[test]
+fn a_ledger_of_the_first_version_is_read_and_brought_up_to_date() {
+    let (_folder, path) = place();
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../src/schema/1.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x7374_7276).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let reader = Reader::open(&path).unwrap();
+    assert!(reader.inventory().unwrap().is_empty());
+    assert_eq!(reader.inventory_version().unwrap(), 0);
+    assert!(reader.totals(0).unwrap().is_empty());
+    assert_eq!(reader.coverage(0, T0).unwrap().observed_ms, 0);
+    drop(reader);
+    let ledger = Ledger::open(&path).unwrap();
+    let mut batch = Batch::new(T0 - 1_000, T0);
+    batch.discovered = vec![DiscoveredCount {
+        template: "/a".to_owned(),
+        method: "GET".into(),
+        class: 2,
+        calls: 1,
+        duration_us: 1,
+        last_at_unix_ms: T0,
+    }];
+    ledger.record(batch).unwrap();
+    ledger.close(Duration::from_secs(30)).unwrap();
+    assert_eq!(Reader::open(&path).unwrap().discovered(0).unwrap().len(), 1);
+}
