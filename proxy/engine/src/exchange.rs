@@ -10,7 +10,7 @@ use http_body::Body as _;
 use starve_http::{Body, End, Observed, Observer, Request};
 use starve_listener::InFlight;
 use starve_migration::Side;
-use starve_telemetry::Call;
+use starve_telemetry::{Call, RouteStats};
 
 use crate::admission::Place;
 use crate::callers;
@@ -49,14 +49,16 @@ struct Unmatched {
 }
 
 impl Exchange {
+    /// `listed`: the counts of the endpoint in an inventory, where no route matches.
     pub(crate) fn begin(
         route: &Route,
+        listed: Option<Arc<RouteStats>>,
         request: &Request,
         (in_flight, place): (InFlight, Place),
         shared: &Arc<Shared>,
         worker: usize,
     ) -> Self {
-        let unmatched = route.is_discovered().then(|| {
+        let unmatched = (route.is_discovered() && listed.is_none()).then(|| {
             Box::new(Unmatched {
                 shared: shared.clone(),
                 worker,
@@ -66,7 +68,8 @@ impl Exchange {
                 location: None,
             })
         });
-        let mut call = route.stats().begin(request.method().as_str());
+        let stats = listed.as_ref().unwrap_or_else(|| route.stats());
+        let mut call = stats.begin(request.method().as_str());
         call.made_by(callers::family(request.headers()).kind());
         Self {
             call: Some(call),

@@ -16,6 +16,7 @@ mod functions;
 mod generation;
 mod handover;
 mod inherit;
+mod inventory;
 mod metrics;
 mod observations;
 mod own;

@@ -1,5 +1,6 @@
 //! What `/metrics` shows: every metric of the catalogue, from the counts as they are now.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 use starve_functions::{InstanceState, Outcome};
@@ -13,6 +14,9 @@ use crate::proxy::Proxy;
 use crate::recorder::{side_label, unix_ms};
 use crate::registry::DISCOVERED;
 use crate::route::Route;
+
+/// Endpoints of inventories that have series of their own; docs/limits.md.
+const LISTED_SERIES_MAX: usize = 2_048;
 
 pub(crate) fn exposition(proxy: &Proxy) -> String {
     let mut out = Exposition::default();
@@ -61,10 +65,52 @@ fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
             }
         }
     }
+    listed(proxy, generation, out);
     let told = proxy.told();
     out.add_float(&catalogue::LEGACY_CALL_RATIO, &[], told.legacy_call_ratio);
     out.add(&catalogue::DEAD_ROUTES, &[], told.dead_routes);
     out.add(&catalogue::DISCOVERED_ROUTES, &[], proxy.discovered_count() as u64);
+}
+
+/// A series each for the first endpoints, whether they were called or not, and one for all others together.
+fn listed(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
+    let listed = proxy.shared.listed.load_full();
+    let configured: std::collections::HashSet<&str> = live_routes(generation).map(Route::id).collect();
+    let mut more: BTreeMap<Cell, u64> = BTreeMap::new();
+    // After a reload an endpoint may have got a route before this table knows of it.
+    let endpoints = listed.endpoints().filter(|(_, kept)| !configured.contains(kept.id.as_str()));
+    for (place, (pattern, kept)) in endpoints.enumerate() {
+        let calls: BTreeMap<Cell, u64> = match kept.stats.recorded() {
+            0 => BTreeMap::new(),
+            _ => kept.stats.snapshot().cells.iter().map(|(cell, totals)| (*cell, totals.calls)).collect(),
+        };
+        if place >= LISTED_SERIES_MAX {
+            calls.iter().for_each(|(cell, calls)| *more.entry(*cell).or_default() += calls);
+            continue;
+        }
+        let mut cells: BTreeMap<Cell, u64> = methods(pattern.methods())
+            .into_iter()
+            .map(|method| (Cell { side: Some(Side::Legacy), method, code: Code::Success }, 0))
+            .collect();
+        cells.extend(calls);
+        add_requests(out, &kept.id, &cells);
+    }
+    add_requests(out, starve_ledger::MORE, &more);
+    out.add(&catalogue::INVENTORY_ROUTES, &[], listed.len() as u64);
+}
+
+fn add_requests(out: &mut Exposition, route: &str, cells: &BTreeMap<Cell, u64>) {
+    for (Cell { side, method, code }, calls) in cells {
+        let labels = [route, side_label(*side), method.as_str(), code.as_str()];
+        out.add(&catalogue::REQUESTS, &labels, *calls);
+    }
+}
+
+fn methods(methods: &Methods) -> Vec<Method> {
+    match methods {
+        Methods::These(methods) => methods.iter().map(|method| Method::of(method)).collect(),
+        Methods::Any => vec![Method::Get],
+    }
 }
 
 fn live_routes(generation: &Generation) -> impl Iterator<Item = &Route> {

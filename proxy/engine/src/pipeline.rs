@@ -13,6 +13,7 @@ use http_body::Body as _;
 use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, hygiene, rescue};
 use starve_listener::{Answer, Handler, InFlight, Peer};
 use starve_routing::normalise_path;
+use starve_telemetry::RouteStats;
 
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -76,8 +77,8 @@ fn begin(
     let Some(place) = shared.admission.enter(worker) else {
         return Err((Refusal::overloaded(), in_flight));
     };
-    let route = find(shared, &request);
-    let mut exchange = Exchange::begin(&route, &request, (in_flight, place), shared, worker);
+    let (route, listed) = find(shared, &request);
+    let mut exchange = Exchange::begin(&route, listed, &request, (in_flight, place), shared, worker);
     let request = exchange.count_upload(request);
     let answering = route.answer(shared, request, &mut exchange, peer);
     Ok(Begun { shared: shared.clone(), route, exchange, switch, answering })
@@ -165,11 +166,15 @@ fn limit(body: Body, max: Option<u64>) -> Result<Body, Refusal> {
     }
 }
 
-/// The route of a request; the guard on the generation is not held any longer than this.
-fn find(shared: &Shared, request: &Request) -> Arc<Route> {
+/// The route of a request, and where none matches who counts it, if an inventory lists it. The guards are not held
+/// any longer than this.
+fn find(shared: &Shared, request: &Request) -> (Arc<Route>, Option<Arc<RouteStats>>) {
     let generation = shared.live.load();
     let view = View::of(request);
-    generation.table.find(&view).map_or_else(|| generation.discovered.clone(), |found| found.value.clone())
+    match generation.table.find(&view) {
+        Some(found) => (found.value.clone(), None),
+        None => (generation.discovered.clone(), shared.listed.load().stats(&view)),
+    }
 }
 
 fn log(route: &Route, exchange: &Exchange, error: &Error) {

@@ -52,6 +52,11 @@ impl Registry {
         self.tables().routes.entry(id.to_owned()).or_insert_with(new).clone()
     }
 
+    /// Drops the entries that nobody holds and nobody ever called: those of inventories that were replaced.
+    pub(crate) fn forget_unused(&self) {
+        self.tables().routes.retain(|_, kept| Arc::strong_count(kept) > 1 || kept.stats.recorded() > 0);
+    }
+
     /// A route's copies go on being counted where they were, also under new rules.
     pub(crate) fn shadow(&self, id: &str, rules: &Rules) -> Arc<RouteShadow> {
         let mut tables = self.tables();

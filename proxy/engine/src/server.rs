@@ -31,6 +31,7 @@ use crate::functions::FunctionWorkshop;
 use crate::generation::Workshop;
 use crate::handover::{IDLE_GRACE, Program, bequest_of, tell_ready};
 use crate::inherit::Inherited;
+use crate::inventory;
 use crate::observations::Observations;
 use crate::proxy::{Controlled, Proxy};
 use crate::recorder::{self, Notes, Recorder};
@@ -101,6 +102,7 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     if let Some(predecessor) = &predecessor {
         proxy.registry.take_over(&bequest_of(predecessor));
     }
+    inventory::refresh(&proxy);
     if !read.warnings.is_empty() {
         tracing::warn!("{}", read.warnings);
     }
@@ -121,6 +123,7 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     control.spawn(sweep(proxy.clone(), stopped.clone()));
     control.spawn(told::run(proxy.clone(), stopped.clone()));
     let (stop_admin, admin_stopped) = watch::channel(false);
+    control.spawn(inventory::run(proxy.clone(), stopped.clone()));
     if let Some((listener, plan)) = admin {
         control.spawn(serve_admin(listener, plan, proxy.clone(), admin_stopped));
     }
@@ -222,6 +225,7 @@ fn build(
         live: ArcSwap::from_pointee(generation),
         detached: Detached::new(limits.detached_writes, admission.clone()),
         admission,
+        listed: ArcSwap::default(),
         refusals: Refusals::default(),
         observations: Observations::new(workers),
         shadow: shadow(&limits, &notes, background.handle()),

@@ -9,6 +9,7 @@ use starve_shadow::Shadow;
 use crate::abort::Detached;
 use crate::admission::Admission;
 use crate::generation::Generation;
+use crate::inventory::Listed;
 use crate::observations::Observations;
 use crate::refusal::Refusals;
 
@@ -16,6 +17,8 @@ use crate::refusal::Refusals;
 pub(crate) struct Shared {
     /// What the configuration in force was built into; swapped as one.
     pub(crate) live: ArcSwap<Generation>,
+    /// Imported endpoints, asked where no route matches; swapped as one.
+    pub(crate) listed: ArcSwap<Listed>,
     pub(crate) limits: LimitsPlan,
     pub(crate) admission: Arc<Admission>,
     pub(crate) refusals: Refusals,

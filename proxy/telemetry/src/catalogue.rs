@@ -87,6 +87,8 @@ catalogue! {
         "1 if the last reload was taken, 0 if it was refused and the one before goes on.";
     CONFIG_RELOAD_TIME = Gauge "starve_config_last_reload_timestamp_seconds" []
         "When the configuration in force was taken.";
+    INVENTORY_ROUTES = Gauge "starve_inventory_routes" []
+        "Imported endpoints that no configured route takes; beyond 2048 they share one series.";
     DISCOVERED_ROUTES = Gauge "starve_discovered_routes" []
         "Endpoint templates learnt from calls that no route matched.";
     DEAD_ROUTES = Gauge "starve_dead_routes" []
