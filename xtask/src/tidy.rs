@@ -32,7 +32,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-ledger", &["starve-migration", "starve-callers"]),
     (
         "starve-admin",
-        &["starve-discovery", "starve-http", "starve-migration", "starve-callers", "starve-ledger"],
+        &[
+            "starve-http",
+            "starve-migration",
+            "starve-callers",
+            "starve-ledger",
+            "starve-discovery",
+            "starve-routing",
+        ],
     ),
 ];
 

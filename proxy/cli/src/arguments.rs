@@ -60,6 +60,8 @@ pub(crate) enum Command {
     KillSwitch(KillSwitch),
     /// Show how far the migration is: dead routes, mismatches, what to do next.
     Report(Report),
+    /// Read the monolith's route list or interface description.
+    Import(crate::import::Import),
     /// Show where the answers of the two sides differ, with samples.
     Diffs(Diffs),
     /// Print entries for routes.yaml for the endpoints that were discovered in traffic.

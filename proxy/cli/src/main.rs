@@ -8,6 +8,7 @@ mod client;
 mod diffs;
 mod explain;
 mod flip;
+mod import;
 mod kill_switch;
 mod output;
 mod report;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Flip(flip) => flip::run(&arguments.global, &flip),
         Command::KillSwitch(switch) => kill_switch::run(&arguments.global, &switch),
         Command::Report(report) => report::run(&arguments.global, &report),
+        Command::Import(import) => import::run(&arguments.global, &import),
         Command::Diffs(diffs) => diffs::run(&arguments.global, &diffs),
         Command::Suggest(suggest) => suggest::run(&arguments.global, &suggest),
         Command::Launch(launch) => return starve_functions::process::launch(launch.command),

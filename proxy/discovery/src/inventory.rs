@@ -26,7 +26,7 @@ use starve_routing::Pattern;
 
 use collector::Collector;
 pub use convert::proxies_to_routes;
-pub use table::Inventory;
+pub use table::{Inventory, sample_path};
 
 /// An inventory with more endpoints than this is refused.
 pub const ENDPOINTS_MAX: usize = 100_000;

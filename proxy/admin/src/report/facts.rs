@@ -6,6 +6,7 @@ use starve_ledger::{Coverage, LedgerError, ProgressDay, Reader, RouteTotals};
 use starve_migration::Side;
 use starve_migration::latency::{BUCKETS, percentile_us};
 
+use super::inventory::Listing;
 use super::shown_templates;
 use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, share};
 
@@ -20,6 +21,7 @@ pub(super) struct Facts {
     pub(super) coverage: Coverage,
     /// Day by day, whatever the window.
     pub(super) history: Vec<ProgressDay>,
+    pub(super) listing: Listing,
 }
 
 /// The calls of one endpoint in the window, and when it was called at all.
@@ -101,6 +103,7 @@ impl Facts {
             facts.routes.entry(route.clone()).or_default().not_wanted.copies = report.copies();
         }
         facts.history = reader.progress()?;
+        facts.listing = Listing::read(reader)?;
         Ok(facts)
     }
 
@@ -110,6 +113,7 @@ impl Facts {
             discovered: BTreeMap::new(),
             comparisons: HashMap::new(),
             history: Vec::new(),
+            listing: Listing::default(),
             coverage: Coverage {
                 window_from_unix_ms: since_unix_ms.min(now_unix_ms),
                 window_until_unix_ms: now_unix_ms,
@@ -163,6 +167,19 @@ impl Calls {
         side.buckets.iter_mut().zip(buckets).for_each(|(to, from)| *to += from);
     }
 
+    /// Adds the calls of the same endpoint that are counted under another name.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.legacy.merge(&other.legacy);
+        self.function.merge(&other.function);
+        self.nobody += other.nobody;
+        self.wanted += other.wanted;
+        self.wanted_recently += other.wanted_recently;
+        self.not_wanted.add(&other.not_wanted);
+        self.first_unix_ms = [self.first_unix_ms, other.first_unix_ms].into_iter().flatten().min();
+        self.last_unix_ms = self.last_unix_ms.max(other.last_unix_ms);
+        self.last_wanted_unix_ms = self.last_wanted_unix_ms.max(other.last_wanted_unix_ms);
+    }
+
     fn add_recent(&mut self, row: &RouteTotals) {
         if is_wanted(row) {
             self.wanted_recently += row.calls - row.apart.min(row.calls);
@@ -179,6 +196,15 @@ impl SideCalls {
         if row.class == 5 {
             self.errors += row.calls;
         }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.duration_us += other.duration_us;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(to, from)| *to += from);
     }
 
     pub(super) fn report(&self) -> SideReport {
@@ -259,4 +285,22 @@ fn comparisons(reader: &Reader, since: u64) -> Result<HashMap<String, Comparison
         }
     }
     Ok(reports)
+}
+
+impl NotWanted {
+    fn add(&mut self, other: &Self) {
+        for (to, from) in [
+            (&mut self.probes, other.probes),
+            (&mut self.head, other.head),
+            (&mut self.preflights, other.preflights),
+            (&mut self.failed, other.failed),
+            (&mut self.automated, other.automated),
+            (&mut self.health_checks, other.health_checks),
+            (&mut self.bots, other.bots),
+            (&mut self.scanners, other.scanners),
+            (&mut self.copies, other.copies),
+        ] {
+            *to += from;
+        }
+    }
 }

@@ -7,6 +7,7 @@
 
 mod advice;
 mod facts;
+mod inventory;
 mod judge;
 mod shown_templates;
 mod table;
@@ -25,6 +26,7 @@ use crate::control::{LastReload, RouteInfo};
 use crate::shown;
 use facts::{Calls, Facts};
 
+pub use inventory::{InventorySummary, ListedReport};
 pub use judge::Verdict;
 pub use table::TableStyle;
 
@@ -65,11 +67,14 @@ pub struct Report {
     pub burn_down: Vec<BurnDown>,
     /// In the order of the configuration.
     pub routes: Vec<RouteReport>,
-    /// Configured and discovered endpoints without a wanted call in the window, the longest silent first; retired
-    /// ones are not among them.
+    /// Configured, listed and discovered endpoints without a wanted call in the window, the longest silent first;
+    /// retired ones are not among them.
     pub dead: Vec<DeadRoute>,
     /// Endpoints that no configured route matches, most called first.
     pub discovered: Vec<DiscoveredReport>,
+    /// Endpoints of inventories that no configured route takes, most called first; those never called with 0.
+    pub listed: Vec<ListedReport>,
+    pub inventory: InventorySummary,
     /// Why the last reload failed; `None` when it did not.
     pub reload_error: Option<LastReload>,
 }
@@ -93,7 +98,9 @@ pub struct Progress {
     pub routes_by_stage: BTreeMap<&'static str, usize>,
     /// Discovered endpoints with a wanted call in the window; all of them are the monolith's.
     pub discovered: usize,
-    /// The share of routes and discovered endpoints that need the monolith; `None` when there are none.
+    /// Listed endpoints with a wanted call in the window; all of them are the monolith's.
+    pub listed: usize,
+    /// The share of routes, listed and discovered endpoints that need the monolith; `None` when there are none.
     pub legacy_route_ratio: Option<f64>,
 }
 
@@ -240,20 +247,24 @@ pub fn build(
     reader: Option<&Reader>,
     options: &Options,
 ) -> Result<Report, LedgerError> {
-    let facts = Facts::read(reader, options)?;
+    let mut facts = Facts::read(reader, options)?;
+    inventory::join(routes, &mut facts);
     Ok(assemble(routes, &facts, options))
 }
 
 fn assemble(routes: &[RouteInfo], facts: &Facts, options: &Options) -> Report {
     let rows: Vec<_> = routes.iter().map(|route| route_report(route, facts, options)).collect();
     let discovered = discovered_reports(routes, facts, options);
+    let listed = inventory::reports(facts, options);
     Report {
         generated_at_unix_ms: options.now_unix_ms,
         observation: facts.coverage.clone(),
         warnings: warnings(facts, options),
-        progress: progress(&rows, &discovered, facts),
+        progress: progress(&rows, &discovered, &listed, facts),
         burn_down: facts.history.iter().map(BurnDown::of).collect(),
-        dead: dead(&rows, &discovered, facts, options),
+        dead: dead(&rows, &discovered, &listed, facts, options),
+        inventory: inventory::summary(&listed, facts),
+        listed,
         routes: rows,
         discovered: discovered.into_iter().filter(|row| row.calls > 0).collect(),
         reload_error: options.last_reload.clone().filter(|reload| !reload.ok),
@@ -332,20 +343,30 @@ fn warnings(facts: &Facts, options: &Options) -> Vec<String> {
     warnings
 }
 
-fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Facts) -> Progress {
-    let unrouted: u64 = discovered.iter().map(|row| row.calls).sum();
+fn progress(
+    routes: &[RouteReport],
+    discovered: &[DiscoveredReport],
+    listed: &[ListedReport],
+    facts: &Facts,
+) -> Progress {
+    let unrouted: u64 =
+        discovered.iter().map(|row| row.calls).chain(listed.iter().map(|row| row.calls)).sum();
     let configured = routes.iter().filter_map(|row| facts.routes.get(&row.id));
     let (legacy_us, function_us) = configured.fold((0, 0), |(legacy, function), calls| {
         (legacy + calls.legacy.duration_us, function + calls.function.duration_us)
     });
     let names = discovered.iter().map(|row| (row.method.clone(), row.template.clone()));
     let unrouted_calls = names.filter_map(|name| facts.discovered.get(&name));
-    let legacy_us = legacy_us + unrouted_calls.map(|calls| calls.legacy.duration_us).sum::<u64>();
+    let legacy_us = legacy_us
+        + unrouted_calls.map(|calls| calls.legacy.duration_us).sum::<u64>()
+        + inventory::duration_us(facts);
     let calls_legacy = routes.iter().map(|row| row.legacy.calls).sum::<u64>() + unrouted;
     let calls_function = routes.iter().map(|row| row.function_side.calls).sum::<u64>();
     let calls = calls_legacy + calls_function;
     let routes_on_legacy = routes.iter().filter(|row| row.stage.needs_legacy()).count();
     let wanted_discovered = discovered.iter().filter(|row| row.calls_wanted > 0).count();
+    let wanted_listed = listed.iter().filter(|row| row.calls_wanted > 0).count();
+    let wanted_elsewhere = wanted_discovered + wanted_listed;
     let mut routes_by_stage: BTreeMap<_, _> = Stage::ALL.map(|stage| (stage.as_str(), 0)).into();
     for row in routes {
         *routes_by_stage.entry(row.stage.as_str()).or_default() += 1;
@@ -361,9 +382,10 @@ fn progress(routes: &[RouteReport], discovered: &[DiscoveredReport], facts: &Fac
         routes_on_legacy,
         routes_by_stage,
         discovered: wanted_discovered,
+        listed: wanted_listed,
         legacy_route_ratio: share(
-            (routes_on_legacy + wanted_discovered) as u64,
-            (routes.len() + wanted_discovered) as u64,
+            (routes_on_legacy + wanted_elsewhere) as u64,
+            (routes.len() + wanted_elsewhere) as u64,
         ),
     }
 }
@@ -385,6 +407,7 @@ impl BurnDown {
 fn dead(
     routes: &[RouteReport],
     discovered: &[DiscoveredReport],
+    listed: &[ListedReport],
     facts: &Facts,
     options: &Options,
 ) -> Vec<DeadRoute> {
@@ -421,7 +444,7 @@ fn dead(
             next_step: "name it in routes.yaml with stage retired, or keep watching".to_owned(),
         })
     });
-    let mut dead: Vec<_> = configured.chain(unrouted).collect();
+    let mut dead: Vec<_> = configured.chain(inventory::dead(listed, certain, silent_ms)).chain(unrouted).collect();
     // Never called comes before called long ago; among equals the order of the configuration stays.
     dead.sort_by_key(|row| row.last_wanted_call_unix_ms);
     dead

@@ -15,6 +15,8 @@ const WIDTH_MAX: usize = 200;
 const WIDE: usize = 110;
 const GAP: &str = "  ";
 const DISCOVERED_SHOWN: usize = 20;
+const LISTED_SHOWN: usize = 20;
+const DEAD_SHOWN: usize = 200;
 /// So many other routes with the same next step are not listed one by one.
 const SHARED_FROM: usize = 3;
 
@@ -58,6 +60,7 @@ impl Report {
         page.head(self);
         page.routes(self);
         page.dead(self);
+        page.listed(self);
         page.discovered(self);
         page.fields(self);
         page.next_steps(self);
@@ -143,26 +146,47 @@ impl Page {
         }
         let so_far = if report.dead.iter().all(|row| row.certain) { "" } else { " so far" };
         self.title(&format!("Dead routes{so_far} ({})", report.dead.len()));
-        let rows = report.dead.iter();
+        let shown = report.dead.iter().take(DEAD_SHOWN);
         self.list(
-            rows.map(|row| (row.route.as_str(), format!("{}: {}", row.verdict.as_str(), row.evidence)))
+            shown
+                .map(|row| (row.route.as_str(), format!("{}: {}", row.verdict.as_str(), row.evidence)))
                 .collect(),
         );
+        self.more(report.dead.len(), DEAD_SHOWN);
+    }
+
+    fn listed(&mut self, report: &Report) {
+        if report.listed.is_empty() {
+            return;
+        }
+        let orphans = report.inventory.orphans;
+        self.title(&format!(
+            "Listed, not configured ({}, of which {orphans} not called)",
+            report.listed.len()
+        ));
+        let rows = report.listed.iter().take(LISTED_SHOWN);
+        self.list(rows.map(|row| (row.match_text.as_str(), row.evidence.clone())).collect());
+        self.more(report.listed.len(), LISTED_SHOWN);
+    }
+
+    fn more(&mut self, rows: usize, shown: usize) {
+        if rows > shown {
+            let more = format!("and {} more", rows - shown);
+            self.line(&[(GAP, Ink::Plain), (&more, Ink::Dim)]);
+        }
     }
 
     fn discovered(&mut self, report: &Report) {
         if report.discovered.is_empty() {
             return;
         }
-        self.title(&format!("Discovered, not configured ({})", report.discovered.len()));
+        let listed = if report.inventory.sources.is_empty() { "configured" } else { "listed" };
+        self.title(&format!("Discovered, not {listed} ({})", report.discovered.len()));
         let names: Vec<_> =
             report.discovered.iter().map(|row| format!("{} {}", row.method, row.template)).collect();
         let rows = names.iter().zip(&report.discovered).take(DISCOVERED_SHOWN);
         self.list(rows.map(|(name, row)| (name.as_str(), row.evidence.clone())).collect());
-        if report.discovered.len() > DISCOVERED_SHOWN {
-            let more = format!("and {} more", report.discovered.len() - DISCOVERED_SHOWN);
-            self.line(&[(GAP, Ink::Plain), (&more, Ink::Dim)]);
-        }
+        self.more(report.discovered.len(), DISCOVERED_SHOWN);
     }
 
     fn fields(&mut self, report: &Report) {

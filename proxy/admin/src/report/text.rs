@@ -21,7 +21,7 @@ impl Report {
         serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }
 
-    /// One line per configured route and discovered endpoint, with a head (RFC 4180, lines ended by LF).
+    /// One line per configured route, listed and discovered endpoint, with a head (RFC 4180, lines ended by LF).
     pub fn csv(&self) -> String {
         let mut text = format!("{CSV_HEAD}\n");
         for row in &self.routes {
@@ -54,6 +54,17 @@ impl Report {
             cells.extend(row.not_wanted.numbers().map(|n| n.to_string()));
             cells.push(row.not_wanted.copies.to_string());
             cells.push(row.last_wanted_call_unix_ms.map(shown::rfc3339).unwrap_or_default());
+            push_csv(&mut text, &cells);
+        }
+        for row in &self.listed {
+            let mut cells = vec!["listed".to_owned(), row.match_text.clone()];
+            cells.extend(std::iter::repeat_n(String::new(), 3));
+            cells.extend([row.calls, 0, 0, row.calls_wanted].map(|calls| calls.to_string()));
+            let error_ratio = super::share(row.errors, row.calls);
+            cells.extend([decimal(error_ratio), String::new(), decimal(row.mean_ms), String::new()]);
+            let last = row.last_call_unix_ms.map(shown::rfc3339).unwrap_or_default();
+            cells.extend(["0".to_owned(), "0".to_owned(), last, row.verdict.as_str().to_owned()]);
+            cells.extend([row.evidence.clone(), String::new()]);
             push_csv(&mut text, &cells);
         }
         for row in &self.discovered {
@@ -165,6 +176,10 @@ impl Report {
             (
                 "Dead routes",
                 self.dead.iter().map(|row| format!("{} – {}", row.route, row.evidence)).collect::<Vec<_>>(),
+            ),
+            (
+                "Listed",
+                self.listed.iter().map(|row| format!("{} – {}", row.match_text, row.evidence)).collect(),
             ),
             (
                 "Discovered",

@@ -72,7 +72,7 @@ impl Inventory {
 
     /// The endpoint that the calls of a template belong to, such as `/products/{int}` or `/files/{path}`.
     pub fn find_template(&self, method: &str, template: &str) -> Option<usize> {
-        self.find(&Sample { method, path: &sample_path(template) })
+        self.find(&Sample { method, host: None, path: &sample_path(template) })
     }
 
     /// In the order in which they were listed.
@@ -88,18 +88,35 @@ impl Inventory {
         self.endpoints.is_empty()
     }
 
-    /// Whether calls of a template may be calls of an endpoint all the same: it ends in a parameter, and the template
-    /// lies below the path in front of that. Applications match slashes there that their description does not tell.
-    pub fn is_below(endpoint: &Pattern, template: &str) -> bool {
+    /// Whether calls of a template, given by its [`sample_path`], may be calls of an endpoint all the same: it ends in a
+    /// parameter, and the template lies below the path in front of that. Applications match slashes there that their description does not tell.
+    pub fn is_below(endpoint: &Pattern, sample: &str) -> bool {
         let Some((Segment::Parameter(_), front)) = endpoint.segments().split_last() else { return false };
-        let sample = sample_path(template);
-        let segments: Vec<&str> = sample.split('/').skip(1).collect();
-        let matches = |(segment, text): (&Segment, &&str)| match segment {
-            Segment::Literal(literal) => literal == text,
-            Segment::Parameter(parameter) => parameter.value(text).is_some(),
-            Segment::Rest { .. } => true,
+        let mut segments = sample.split('/').skip(1);
+        let mut matches = |segment: &Segment| {
+            segments.next().is_some_and(|text| match segment {
+                Segment::Literal(literal) => literal == text,
+                Segment::Parameter(parameter) => parameter.value(text).is_some(),
+                Segment::Rest { .. } => true,
+            })
         };
-        !front.is_empty() && segments.len() > front.len() + 1 && front.iter().zip(&segments).all(matches)
+        // One segment is the parameter's own value, more than one is what it may hold besides.
+        !front.is_empty() && front.iter().all(&mut matches) && segments.count() > 1
+    }
+
+    /// The endpoints that a listed pattern ended up as: itself, or those that were listed before it.
+    pub fn find_pattern(&self, pattern: &Pattern) -> Vec<usize> {
+        let host = pattern.host().map(|host| host.to_string().replacen('*', "any", 1));
+        let path = sample_path(pattern.path_template());
+        let methods = match pattern.methods() {
+            Methods::Any => vec!["*".to_owned()],
+            Methods::These(methods) => methods.clone(),
+        };
+        let find = |method: &String| self.find(&Sample { method, host: host.as_deref(), path: &path });
+        let mut found: Vec<_> = methods.iter().filter_map(find).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 }
 
@@ -121,13 +138,18 @@ fn narrowed(pattern: &Pattern, methods: &[(String, String)]) -> Option<Pattern> 
 }
 
 /// A path that has the form of a template.
-fn sample_path(template: &str) -> String {
+pub fn sample_path(template: &str) -> String {
     let mut path = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((inner, tail)) = after.split_once('}') else { break };
         path.push_str(before);
         // `{int}`, or a name with a type: `{id:int}`.
+        if inner.ends_with('*') {
+            path.push_str("x/y");
+            rest = tail;
+            continue;
+        }
         path.push_str(match inner.rsplit(':').next().unwrap_or(inner) {
             "int" => "1",
             "uuid" => "00000000-0000-4000-8000-000000000000",
@@ -146,6 +168,7 @@ fn sample_path(template: &str) -> String {
 
 struct Sample<'a> {
     method: &'a str,
+    host: Option<&'a str>,
     path: &'a str,
 }
 
@@ -155,7 +178,7 @@ impl Request for Sample<'_> {
     }
 
     fn host(&self) -> Option<&str> {
-        None
+        self.host
     }
 
     fn path(&self) -> &str {
