@@ -1,8 +1,13 @@
 //! `starve import`: inventories and access logs into the ledger, whether a proxy runs or not.
 
 mod arguments;
+mod files;
 mod inventory;
+mod logs;
+mod parse;
+mod progress;
 mod show;
+mod summary;
 
 use std::path::PathBuf;
 
@@ -28,6 +33,7 @@ pub(crate) fn run(global: &Global, import: &Import) -> Result<(), Failure> {
         Kind::Azure(azure) if azure.to_routes => inventory::to_routes(&azure.listing),
         Kind::Azure(azure) => inventory::run(global, Format::Azure, &azure.listing),
         Kind::Routes(listing) => inventory::run(global, Format::Routes, listing),
+        Kind::AccessLog(log) => logs::run(global, log),
         Kind::List(list) => show::list(global, list.format),
         Kind::Forget(forget) => show::forget(global, &forget.source),
     }

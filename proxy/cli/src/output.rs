@@ -24,6 +24,11 @@ impl Failure {
         Self { text: format!("error: {text}\n"), code: FAILED }
     }
 
+    /// The words of the command are wrong.
+    pub(crate) fn usage(text: impl std::fmt::Display) -> Self {
+        Self { code: USAGE, ..Self::new(text) }
+    }
+
     /// The same with another line.
     pub(crate) fn with(mut self, line: &str) -> Self {
         self.text = format!("{}\n{line}\n", self.text.trim_end());

@@ -8,6 +8,7 @@
 //!
 //! Pure: time is an argument.
 
+pub mod access_log;
 mod discovered;
 mod evidence;
 mod guarded;

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Azure(Azure),
     /// Lines of `METHOD /path`; `#` begins a comment.
     Routes(Listing),
+    /// Access logs of servers and load balancers: the calls before anybody counted them.
+    AccessLog(AccessLog),
     /// Show what was imported.
     List(List),
     /// Forget an inventory; what was counted stays.
@@ -72,6 +74,46 @@ pub(super) struct Azure {
     /// Print the proxies as entries for routes.yaml instead of importing them.
     #[arg(long)]
     pub(super) to_routes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Add the calls of access logs to the ledger.\n\n\
+        Plain or gzip, one file or many. Each file is taken whole or not at all, and no line twice: a file that was \
+        imported before, under whatever name, adds nothing, and one that has grown adds what is new. Lines of the time \
+        in which a proxy counted into this ledger are left out. Lines that cannot be read are counted and the first \
+        few are shown.",
+    after_help = "Examples:\n  \
+        starve import access-log /var/log/nginx/access.log*\n  \
+        starve import access-log --source cdn E2EXAMPLE.*.gz\n  \
+        starve import access-log --field path=http.target --field time=t app.json\n  \
+        starve import access-log --format '$remote_addr [$time_local] \"$request\" $status $request_time' a.log"
+)]
+pub(super) struct AccessLog {
+    /// The files; a `*` in the last part of a name is understood.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// auto, combined, common, json, ltsv, alb, iis, cloudfront, or the format string of nginx (`log_format`) or Apache
+    /// (`LogFormat`).
+    #[arg(long = "format", default_value = "auto", value_name = "FORMAT")]
+    pub(super) log_format: String,
+    /// Whose log it is. Files of one source add up; sources that may tell of the same calls (a CDN and what is behind
+    /// it) need names of their own and are never added. By default access-log, alb, cloudfront or iis, by the format.
+    #[arg(long, value_name = "NAME", value_parser = source)]
+    pub(super) source: Option<String>,
+    /// Leave out what is older, as 400d, 12h.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub(super) since: Option<std::time::Duration>,
+    /// The name of a field in JSON, as path=request.uri; for time, request, method, path, status, bytes, host, seconds,
+    /// milliseconds, microseconds, nanoseconds. May be given several times.
+    #[arg(long = "field", value_name = "WHAT=NAME")]
+    pub(super) fields: Vec<String>,
+    /// No progress.
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// How the outcome is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) output: Format,
 }
 
 #[derive(Debug, Args)]

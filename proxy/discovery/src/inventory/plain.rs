@@ -33,11 +33,10 @@ fn read_line(place: Place<'_>, collector: &mut Collector) {
     let (host, path) = split_host(target);
     let methods: Vec<&str> = methods.split([',', '|']).collect();
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let own: Result<Pattern, _> = format!("GET {path}").parse();
-    let spelled = match own {
-        Ok(pattern) => own_path(&pattern),
-        Err(_) => Path::split(path, any_segment),
-    };
+    // `:id` and `*path` could be literal text as well, and are not meant so.
+    let is_foreign = path.split('/').any(|segment| segment.starts_with([':', '*']));
+    let own = if is_foreign { None } else { format!("GET {path}").parse::<Pattern>().ok() };
+    let spelled = own.map_or_else(|| Path::split(path, any_segment), |pattern| own_path(&pattern));
     collector.add(place, &methods, host, &[spelled]);
 }
 
@@ -77,7 +76,7 @@ fn any_segment(text: &str) -> Vec<Piece> {
         _ => {}
     }
     let braced = text.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
-    if let Some(inner) = braced {
+    if let Some(inner) = braced.filter(|inner| !inner.contains(['{', '}'])) {
         if let Some(name) = inner.strip_suffix("...").or_else(|| inner.strip_prefix('*')) {
             return vec![Piece::Rest(name.trim_start_matches('*').to_owned())];
         }

@@ -70,8 +70,17 @@ fn from_predicate(predicate: &str) -> (Vec<&str>, Vec<&str>) {
     let inner = predicate.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(predicate);
     let inner = inner.split(", produces ").next().unwrap_or_default();
     let inner = inner.split(", consumes ").next().unwrap_or_default();
-    for word in inner.split(|c: char| c.is_whitespace() || "[](),=".contains(c)) {
-        let word = word.trim();
+    // Expressions of parameters may hold what separates words outside of them.
+    let mut depth = 0_usize;
+    let separates = |c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && (c.is_whitespace() || "[](),=".contains(c))
+    };
+    for word in inner.split(separates) {
         if METHODS.contains(&word) {
             methods.push(word);
         } else if word.starts_with('/') {
