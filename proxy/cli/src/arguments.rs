@@ -60,7 +60,7 @@ pub(crate) enum Command {
     KillSwitch(KillSwitch),
     /// Show how far the migration is: dead routes, mismatches, what to do next.
     Report(Report),
-    /// Read the monolith's route list or interface description.
+    /// Read the monolith's route list, interface description or access logs.
     Import(crate::import::Import),
     /// Show where the answers of the two sides differ, with samples.
     Diffs(Diffs),

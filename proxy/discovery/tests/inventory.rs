@@ -306,3 +306,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn azure_proxies_as_entries_for_routes_yaml() {
+    let (yaml, notes) =
+        starve_discovery::inventory::proxies_to_routes(include_str!("fixtures/proxies.json")).unwrap();
+    let expected = r#"upstreams:
+  "files-backend": "https://files.example.net"
+  "orders-backend": "https://orders.azurewebsites.net"
+routes:
+  - match: "* /files/{rest*}"
+    name: "Files"
+    legacy: "files-backend"
+    rewrite: "/{rest}"
+  - match: "GET /health"
+    name: "Mock"
+    respond:
+      status: 200
+      headers:
+        "Content-Type": "application/json"
+      body: "{\"ok\":true}"
+  - match: "GET,POST /api/orders"
+    name: "Orders"
+    legacy: "orders-backend"
+    rewrite: "/api/v2/orders"
+"#;
+    assert!(yaml.starts_with(expected), "{yaml}");
+    assert!(yaml.contains("        \"X-Tenant\": \"{request.headers.Tenant}\"\n"), "{yaml}");
+    assert!(yaml.contains("      remove: [\"Server\"]\n"), "{yaml}");
+    let said: Vec<_> = notes.iter().map(|note| note.place.as_str()).collect();
+    assert_eq!(said, ["NoRoute", "Off", "Orders", "Orders"]);
+}

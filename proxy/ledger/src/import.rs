@@ -15,10 +15,10 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 pub use logs::{KnownFile, LogCount, LogEndpoint, LogFile, LogSource, MethodName};
 
+use crate::LedgerError;
 use crate::lock::WriterLock;
 use crate::open::{self, classify};
 use crate::store::int;
-use crate::LedgerError;
 
 /// The running proxy holds the lock for some milliseconds a second.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use starve_ledger::{
-    Batch, Count, ImportedEndpoint, ImportedInventory, Importer, Ledger, LedgerError,
-    LogCount, LogEndpoint, LogFile, LogSource, Reader, Replaced,
+    Batch, Count, ImportedEndpoint, ImportedInventory, Importer, Ledger, LedgerError, LogCount, LogEndpoint,
+    LogFile, LogSource, Reader, Replaced,
 };
 use starve_migration::Side;
 use tempfile::TempDir;

@@ -136,7 +136,7 @@ fn look_below(endpoints: &mut [Endpoint], facts: &Facts) {
 pub(super) fn reports(facts: &Facts, options: &Options) -> Vec<ListedReport> {
     let mut reports: Vec<_> =
         facts.listing.endpoints.iter().map(|endpoint| report(endpoint, facts, options)).collect();
-    reports.sort_by(|a, b| b.calls.cmp(&a.calls));
+    reports.sort_by_key(|row| std::cmp::Reverse(row.calls));
     reports
 }
 

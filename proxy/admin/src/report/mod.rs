@@ -444,7 +444,8 @@ fn dead(
             next_step: "name it in routes.yaml with stage retired, or keep watching".to_owned(),
         })
     });
-    let mut dead: Vec<_> = configured.chain(inventory::dead(listed, certain, silent_ms)).chain(unrouted).collect();
+    let mut dead: Vec<_> =
+        configured.chain(inventory::dead(listed, certain, silent_ms)).chain(unrouted).collect();
     // Never called comes before called long ago; among equals the order of the configuration stays.
     dead.sort_by_key(|row| row.last_wanted_call_unix_ms);
     dead

@@ -129,7 +129,7 @@ impl<'a> Counter<'a> {
         for (key, cell) in other.cells {
             let endpoint = endpoint_of(key);
             let endpoint = endpoint.checked_sub(first).map_or(endpoint, |place| places[place]);
-            let key = key & 0xFFFF_FFFF | (endpoint as u64) << 32;
+            let key = (key & 0xFFFF_FFFF) | ((endpoint as u64) << 32);
             add(self.cells.entry(key).or_insert(Cell { first_unix_ms: u64::MAX, ..NOTHING }), &cell);
         }
     }
@@ -154,9 +154,9 @@ impl<'a> Counter<'a> {
     /// All sums, in no order. Templates that nothing showed to exist are [`Endpoint::Unmatched`].
     pub fn cells(&self) -> impl Iterator<Item = (CellKey, Cell)> {
         self.cells.iter().map(|(key, cell)| {
-            let method = METHODS[usize::try_from(key >> 4 & 0xF).unwrap_or(0).min(METHODS.len() - 1)];
+            let method = METHODS[usize::try_from((key >> 4) & 0xF).unwrap_or(0).min(METHODS.len() - 1)];
             let class = (key & 0xF) as u8;
-            (CellKey { endpoint: endpoint_of(*key), method, class, hour: key >> 8 & 0xFF_FFFF }, *cell)
+            (CellKey { endpoint: endpoint_of(*key), method, class, hour: (key >> 8) & 0xFF_FFFF }, *cell)
         })
     }
 
@@ -238,7 +238,8 @@ fn key(endpoint: usize, record: &Record<'_>) -> u64 {
         100..=599 => u64::from(record.status / 100),
         _ => 0,
     };
-    (endpoint as u64) << 32 | (record.at_unix_ms / HOUR_MS & 0xFF_FFFF) << 8 | (method as u64) << 4 | class
+    let hour = (record.at_unix_ms / HOUR_MS) & 0xFF_FFFF;
+    ((endpoint as u64) << 32) | (hour << 8) | ((method as u64) << 4) | class
 }
 
 fn endpoint_of(key: u64) -> usize {
