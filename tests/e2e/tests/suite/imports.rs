@@ -1,0 +1,173 @@
+//! Inventories and access logs, from the file to the report and the metrics.
+
+use std::fmt::Write as _;
+
+use e2e::{After, Origin, Proxy, Site, eventually};
+use serde_json::Value;
+
+fn legacy() -> Origin {
+    Origin::start(|exchange| {
+        exchange.read_body()?;
+        exchange.answer(200, &[], b"x")?;
+        Ok(After::Keep)
+    })
+}
+
+fn listed<'a>(report: &'a Value, pattern: &str) -> &'a Value {
+    let rows = report["listed"].as_array().expect("listed");
+    rows.iter().find(|row| row["match"] == pattern).unwrap_or_else(|| panic!("no {pattern} in {report}"))
+}
+
+const LINES: &str = "GET /orders/{id}\nPOST /orders\nGET /files/{path}\nGET /configured\n";
+
+#[test]
+fn a_running_proxy_counts_an_imported_inventory_and_shows_zeros() {
+    let origin = legacy();
+    let proxy = Proxy::start(&format!("legacy: {}\nroutes:\n  - match: GET /configured\n", origin.url()));
+    proxy.get("/undocumented");
+    proxy.site().write("routes.txt", LINES);
+    let done = proxy.starve(&["import", "routes", "routes.txt"]).ok();
+    assert!(done.stdout.contains("4 endpoints imported as `routes` (4 new, 0 gone)"), "{}", done.stdout);
+    eventually("the inventory in force", || {
+        match proxy.metrics().calls("GET /orders/{id}", "legacy", "GET", "2xx") {
+            Some(0.0) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    for n in 0..7 {
+        proxy.get(&format!("/orders/{n}?x=1"));
+    }
+    proxy.get("/files/a/b");
+    let metrics = proxy.metrics();
+    assert_eq!(metrics.calls("GET /orders/{id}", "legacy", "GET", "2xx"), Some(7.0));
+    assert_eq!(metrics.calls("POST /orders", "legacy", "POST", "2xx"), Some(0.0));
+    assert_eq!(metrics.calls_of("discovered", "legacy"), 2.0, "each call in one series");
+    assert_eq!(metrics.get("starve_inventory_routes", &[]), Some(3.0));
+    // Its counts go on when it gets a route, and the series is there once.
+    proxy.site().edit("routes:\n", "routes:\n  - match: GET /orders/{id}\n");
+    proxy.admin_call("POST", "/api/reload", "{}");
+    proxy.get("/orders/8");
+    assert_eq!(proxy.metrics().calls("GET /orders/{id}", "legacy", "GET", "2xx"), Some(8.0));
+
+    let site = proxy.site().clone();
+    proxy.stop();
+    let report = site.report().0;
+    assert_eq!(site.report().calls("GET /orders/{id}"), (8, 0, 0));
+    assert_eq!(listed(&report, "POST /orders")["calls"], 0);
+    let files = listed(&report, "GET /files/{path}");
+    assert_eq!((&files["calls"], &files["calls_below"]), (&0.into(), &1.into()));
+    assert_eq!(report["inventory"]["orphans"], 2);
+    assert_eq!(report["inventory"]["undocumented"], 2);
+    let dead: Vec<_> = report["dead"].as_array().unwrap().iter().map(|row| row["route"].clone()).collect();
+    assert!(dead.contains(&"POST /orders".into()) && !dead.contains(&"GET /files/{path}".into()), "{dead:?}");
+    // Replaced whole.
+    site.write("routes.txt", "POST /orders\n");
+    let again = site.starve(&["import", "routes", "routes.txt"]).ok();
+    assert!(again.stdout.contains("1 endpoint imported as `routes` (0 new, 3 gone)"), "{}", again.stdout);
+    site.starve(&["import", "forget", "routes"]).ok();
+    assert_eq!(site.starve(&["import", "forget", "routes"]).code, Some(1));
+}
+
+#[test]
+fn what_is_no_inventory_is_refused_with_its_line_and_a_remedy() {
+    let site = Site::new("legacy: http://127.0.0.1:1\n");
+    site.write("junk.json", "{\"openapi\": \"3.0.0\",\n \"paths\": }");
+    site.write("binary", [0_u8, 159, 146, 150]);
+    site.write("empty", "");
+    for (arguments, said) in [
+        (["import", "openapi", "junk.json"], "junk.json: line 2: no JSON"),
+        (["import", "rails", "binary"], "is not text"),
+        (["import", "routes", "empty"], "the file is empty"),
+        (["import", "routes", "."], "is a directory"),
+        (["import", "routes", "nowhere"], "cannot be read"),
+    ] {
+        let done = site.starve(&arguments);
+        assert_eq!(done.code, Some(1), "{}", done.stderr);
+        assert!(done.stderr.contains(said), "{said} in {}", done.stderr);
+    }
+    assert_eq!(site.starve(&["import", "express", "x"]).code, Some(64));
+    assert_eq!(site.starve(&["import", "access-log", "--format", "$status", "empty"]).code, Some(64));
+}
+
+/// Three days of a log, one call of `/orders/N` an hour and one that failed on nothing.
+fn log(days: std::ops::Range<u64>) -> String {
+    let mut text = String::new();
+    // Recent enough for the hours, old enough for no proxy of this test to have counted.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for hour in days.start * 24..days.end * 24 {
+        let at = now - 10 * 86_400 + hour * 3_600;
+        let line = format!(
+            "{{\"ts\":{at},\"method\":\"GET\",\"path\":\"/orders/{hour}?token=s3cret\",\"status\":200}}"
+        );
+        let _written =
+            writeln!(text, "{line}\n{}", line.replace("/orders/", "/.env").replace("200}", "404}"));
+    }
+    text
+}
+
+#[test]
+fn an_access_log_is_taken_once_under_whatever_name_and_grows() {
+    let site = Site::new("legacy: http://127.0.0.1:1\n");
+    site.write("routes.txt", "GET /orders/{id}\nGET /never\n");
+    site.starve(&["import", "routes", "routes.txt"]).ok();
+    site.write("access.log", log(0..3));
+    let import = |arguments: &[&str]| {
+        let mut all = vec!["import", "access-log", "--output", "json"];
+        all.extend(arguments);
+        site.starve(&all).ok().json()
+    };
+    let calls = || listed(&site.report().0, "GET /orders/{id}")["calls"].as_u64();
+    let first = import(&["access.log"]);
+    assert_eq!((&first[0]["calls"], &first[0]["format"]), (&144.into(), &"json".into()), "{first}");
+    assert_eq!(calls(), Some(72));
+    std::fs::rename(site.path("access.log"), site.path("access.log.1")).unwrap();
+    assert_eq!(import(&["access.log.*"])[0]["known"], true);
+    site.write("access.log.1", log(0..4) + "{\"ts\":17");
+    let grown = import(&["access.log.1"]);
+    assert_eq!(
+        (&grown[0]["calls"], &grown[0]["bad"]),
+        (&48.into(), &0.into()),
+        "an unfinished line waits: {grown}"
+    );
+    assert_eq!(calls(), Some(96));
+    // Another place that tells of the same calls adds nothing.
+    import(&["--source", "cdn", "access.log.1"]);
+    assert_eq!(calls(), Some(96));
+    let report = site.report().0;
+    assert_eq!(report["inventory"]["logs"].as_array().unwrap().len(), 2);
+    assert!(
+        report["observation"]["observed_ms"].as_u64() > Some(3 * 86_400_000),
+        "{}",
+        report["observation"]
+    );
+    assert_eq!(listed(&report, "GET /never")["calls"], 0);
+
+    site.write("bad.log", "nonsense ?token=s3cret\n".repeat(3));
+    let done = site.starve(&["import", "access-log", "bad.log", "."]);
+    assert_eq!(done.code, Some(1));
+    for said in ["none of the known formats", "is a directory"] {
+        assert!(done.stderr.contains(said), "{said} in {}", done.stderr);
+    }
+    assert!(!done.stderr.contains("s3cret"), "{}", done.stderr);
+}
+
+#[test]
+fn lines_of_times_in_which_the_proxy_counted_are_left_out() {
+    let origin = legacy();
+    let proxy = Proxy::start(&format!("legacy: {}\nroutes:\n  - match: GET /a\n", origin.url()));
+    proxy.get("/a");
+    eventually("a first batch", || match proxy.report().calls("GET /a").0 {
+        1 => Ok(()),
+        calls => Err(calls.to_string()),
+    });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let line = |at: u64| format!("{{\"ts\":{at},\"path\":\"/a\",\"status\":200}}\n");
+    proxy.site().write("a.log", line(now - 100_000) + &line(now - 90_000) + &line(now));
+    let done = proxy.starve(&["import", "access-log", "a.log"]).ok();
+    assert!(
+        done.stdout.contains("1 lines are of times in which the proxy itself counted"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(proxy.report().calls("GET /a"), (3, 0, 0));
+}
