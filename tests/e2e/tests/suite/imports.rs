@@ -14,7 +14,7 @@ fn legacy() -> Origin {
 }
 
 fn listed<'a>(report: &'a Value, pattern: &str) -> &'a Value {
-    let rows = report["listed"].as_array().expect("listed");
+    let rows = report["listed"].as_array().unwrap();
     rows.iter().find(|row| row["match"] == pattern).unwrap_or_else(|| panic!("no {pattern} in {report}"))
 }
 
