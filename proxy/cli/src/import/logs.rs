@@ -1,7 +1,7 @@
 //! Access logs into the ledger: file by file, each whole or not at all.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use starve_config::Plan;
 use starve_discovery::access_log::{
@@ -59,7 +59,7 @@ fn one(
     importer: &mut Importer,
     targets: &Targets,
     window: &Window,
-    file: &PathBuf,
+    file: &Path,
     forced: Option<&Format>,
     fields: &Fields,
     log: &AccessLog,
@@ -160,7 +160,7 @@ fn fields(given: &[String]) -> Result<Fields, Failure> {
 }
 
 /// What a call can be of: the configured routes, then the inventories.
-fn targets(plan: &Plan, ledger: &std::path::Path) -> Result<Targets, LedgerError> {
+fn targets(plan: &Plan, ledger: &Path) -> Result<Targets, LedgerError> {
     let entries = plan.routes.iter().enumerate().map(|(place, route)| Entry {
         pattern: route.pattern.clone(),
         when: route.when.clone(),
