@@ -1,7 +1,5 @@
 //! What frameworks print, in their own form, and what becomes of it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
-
 use proptest::prelude::*;
 use starve_discovery::inventory::{ENDPOINTS_MAX, Format, Inventory, Listing, Options, read, sample_path};
 use starve_routing::{Pattern, PlainRequest};
