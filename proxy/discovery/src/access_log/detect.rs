@@ -7,11 +7,7 @@ const LINES: usize = 100;
 
 /// The format that reads most of the first lines, if it reads half of them. `text` may end within a line.
 pub fn detect(text: &[u8], fields: &Fields) -> Option<Format> {
-    let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').take(LINES + 1).collect();
-    // The last one may be cut.
-    if lines.len() > 1 {
-        lines.pop();
-    }
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').take(LINES).collect();
     let candidates = [
         Format::Combined,
         Format::Json(fields.clone()),
@@ -24,8 +20,10 @@ pub fn detect(text: &[u8], fields: &Fields) -> Option<Format> {
     for format in candidates {
         let (mut read, mut bad) = (0_usize, 0_usize);
         let mut reader = Reader::new(format.clone());
-        for line in &lines {
+        for (place, line) in lines.iter().enumerate() {
             match reader.read(line) {
+                // It may be cut.
+                Line::Bad(_) if place + 1 == lines.len() => {}
                 Line::Call(_) | Line::NoRequest => read += 1,
                 Line::Bad(_) => bad += 1,
                 Line::Nothing => {}
