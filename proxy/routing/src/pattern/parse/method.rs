@@ -23,6 +23,9 @@ pub(super) fn methods(list: Piece<'_>) -> Result<Methods, PatternError> {
 
 fn method<'a>(piece: Piece<'a>, list: Piece<'_>) -> Result<&'a str, PatternError> {
     let method = piece.text;
+    if COMMON.contains(&method) {
+        return Ok(method);
+    }
     let wrong = |message: String, expected: &str| Err(piece.error(message, expected));
     if method.is_empty() {
         return Err(
