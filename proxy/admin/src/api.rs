@@ -8,8 +8,10 @@ use http::request::Parts;
 use http::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use starve_callers::TOP_MAX;
 use starve_ledger::{LedgerError, Reader};
 
+use crate::callers::{self, Callers};
 use crate::control::{ControlError, FlipRequest, KillSwitch, RouteInfo};
 use crate::diffs::Diffs;
 use crate::query::Query;
@@ -32,6 +34,7 @@ pub(crate) async fn answer(shared: &Shared, head: &Parts, body: Bytes) -> Reply 
         ("/api/routes", true, _) => reply::json(StatusCode::OK, &shared.control.routes()),
         ("/api/report", true, _) => report(shared, head).await,
         ("/api/diffs", true, _) => diffs(shared, head).await,
+        ("/api/callers", true, _) => callers(shared, head).await,
         ("/api/events", true, _) => events(shared, head).await,
         ("/api/reload", _, &Method::POST) => reload(shared).await,
         ("/api/flip", _, &Method::POST) => flip(shared, &body).await,
@@ -144,6 +147,37 @@ async fn diffs(shared: &Shared, head: &Parts) -> Reply {
     }
 }
 
+async fn callers(shared: &Shared, head: &Parts) -> Reply {
+    let query = Query::of(&head.uri);
+    let (limit, window) = match (
+        query.limit("limit", callers::SHOWN_DEFAULT, TOP_MAX),
+        query.window("since", report::DEFAULT_WINDOW),
+    ) {
+        (Ok(limit), Ok(window)) => (limit, window),
+        (Err(detail), _) | (_, Err(detail)) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
+    };
+    let name = query.value("route").unwrap_or_default();
+    let id = match find(&shared.control.routes(), name) {
+        Some(route) => route.id.clone(),
+        // All that no route matched is counted under this name.
+        None if name == "discovered" => name.to_owned(),
+        None => return no_route(name),
+    };
+    let since = report::Options::last(window, now_unix_ms()).since_unix_ms;
+    let found = read(shared.control.ledger_path(), move |reader| Callers::read(reader, &id, since, limit));
+    match (found.await, query.value("format")) {
+        (Err(unread), _) => unavailable(&unread),
+        (Ok(callers), None | Some("json")) => reply::json(StatusCode::OK, &callers),
+        (Ok(callers), Some("csv")) => reply::text("text/csv; charset=utf-8; header=present", callers.csv()),
+        (Ok(callers), Some("markdown")) => reply::text("text/markdown; charset=utf-8", callers.markdown()),
+        (Ok(callers), Some("table")) => reply::text("text/plain; charset=utf-8", callers.table()),
+        (Ok(_), Some(format)) => reply::problem(
+            StatusCode::BAD_REQUEST,
+            &format!("`format={format}` is none of json, csv, markdown, table"),
+        ),
+    }
+}
+
 async fn events(shared: &Shared, head: &Parts) -> Reply {
     let limit = match Query::of(&head.uri).limit("limit", EVENTS_DEFAULT, ROWS_MAX) {
         Ok(limit) => limit,
@@ -226,7 +260,7 @@ fn no_such(path: &str) -> Reply {
     let allow = match path {
         "/api/reload" | "/api/flip" | "/api/kill-switch" => "POST",
         "/" | "/routes" | "/metrics" | "/healthz" | "/readyz" | "/api/status" | "/api/routes"
-        | "/api/report" | "/api/diffs" | "/api/events" => "GET, HEAD",
+        | "/api/report" | "/api/callers" | "/api/diffs" | "/api/events" => "GET, HEAD",
         _ => {
             return reply::problem(
                 StatusCode::NOT_FOUND,

@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod callers;
 pub mod control;
 mod diffs;
 mod pages;
@@ -17,10 +18,12 @@ pub mod report;
 pub mod server;
 mod shown;
 
+pub use callers::Callers;
 pub use control::{
     Control, ControlError, FlipRequest, Flipped, KillSwitch, LastReload, ReloadError, Reloaded, RouteInfo,
     Status,
 };
 pub use diffs::{Diffs, Sample};
+pub use query::encoded;
 pub use report::Report;
 pub use server::{ServeError, Settings, serve};

@@ -53,7 +53,7 @@ impl Query {
 }
 
 /// Everything but letters, digits and `-._~` as `%XX` (RFC 3986 §2.1).
-pub(crate) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

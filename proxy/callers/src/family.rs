@@ -82,6 +82,11 @@ impl Family {
         }
     }
 
+    /// What [`Family::index`] gave; any other number is an unknown family.
+    pub fn from_index(index: u8) -> Self {
+        Self(if usize::from(index) < FAMILIES.len() + 2 { index } else { OTHER })
+    }
+
     /// A number below 256 for tables.
     pub fn index(self) -> u8 {
         self.0

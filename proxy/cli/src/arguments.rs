@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Report(Report),
     /// Read the monolith's route list, interface description or access logs.
     Import(crate::import::Import),
+    /// Show who calls a route: clients, user agents, referers, networks.
+    Callers(Callers),
     /// Show where the answers of the two sides differ, with samples.
     Diffs(Diffs),
     /// Print entries for routes.yaml for the endpoints that were discovered in traffic.
@@ -147,6 +149,17 @@ pub(crate) enum ReportFormat {
     Markdown,
 }
 
+impl ReportFormat {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Markdown => "markdown",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The window that is looked at, as 30d, 12h, 90s.
@@ -157,6 +170,23 @@ pub(crate) struct Report {
     /// Only the dead routes, the longest silent first.
     #[arg(long)]
     pub(crate) dead: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Client ids are told apart when routes.yaml says what names them:\n  \
+                        callers: { id: header:X-Client-Id }\n\
+                        `discovered` is the name of all that no route matches.")]
+pub(crate) struct Callers {
+    /// The route's name, or its `match` text.
+    pub(crate) route: String,
+    /// The window that is looked at, as 30d, 12h; callers are kept for 36 days.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "35d")]
+    pub(crate) since: Duration,
+    /// Callers of each kind.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) limit: u8,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! Exit codes: 0 ok, 1 failed, 64 usage, 78 configuration (as in BSD's sysexits).
 
 mod arguments;
+mod callers;
 mod check;
 mod client;
 mod diffs;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::KillSwitch(switch) => kill_switch::run(&arguments.global, &switch),
         Command::Report(report) => report::run(&arguments.global, &report),
         Command::Import(import) => import::run(&arguments.global, &import),
+        Command::Callers(callers) => callers::run(&arguments.global, &callers),
         Command::Diffs(diffs) => diffs::run(&arguments.global, &diffs),
         Command::Suggest(suggest) => suggest::run(&arguments.global, &suggest),
         Command::Launch(launch) => return starve_functions::process::launch(launch.command),

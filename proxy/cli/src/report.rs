@@ -16,12 +16,7 @@ pub(crate) fn run(global: &Global, report: &Report) -> Result<(), Failure> {
 /// From the running proxy; from the files where none runs.
 pub(crate) fn fetch(global: &Global, report: &Report) -> Result<String, Failure> {
     let colour = is_colour(&io::stdout());
-    let format = match report.format {
-        ReportFormat::Table => "table",
-        ReportFormat::Json => "json",
-        ReportFormat::Csv => "csv",
-        ReportFormat::Markdown => "markdown",
-    };
+    let format = report.format.word();
     let since = humantime::format_duration(report.since).to_string().replace(' ', "");
     let path = format!(
         "/api/report?since={since}&format={format}&width={}&colour={colour}&dead={}",

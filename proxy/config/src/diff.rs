@@ -322,6 +322,7 @@ fn restart(old: &Plan, new: &Plan) -> Vec<&'static str> {
         ("listen", old.listeners == new.listeners),
         ("workers", old.workers == new.workers),
         ("admin", old.admin == new.admin),
+        ("callers", old.callers == new.callers),
         ("ledger", old.ledger == new.ledger),
     ];
     equal.into_iter().filter(|(_, equal)| !equal).map(|(key, _)| key).collect()

@@ -18,6 +18,7 @@ pub(crate) const FILE: Shape = Shape {
         "limits",
         "admin",
         "ledger",
+        "callers",
         "legacy",
         "upstreams",
         "functions",
@@ -61,6 +62,8 @@ pub(crate) const LIMITS: Shape = Shape {
 
 pub(crate) const ADMIN: Shape = Shape { what: "`admin`", keys: &["address", "token"] };
 pub(crate) const LEDGER: Shape = Shape { what: "`ledger`", keys: &["url"] };
+
+pub(crate) const CALLERS: Shape = Shape { what: "`callers`", keys: &["id"] };
 
 pub(crate) const UPSTREAM: Shape = Shape {
     what: "an upstream",
@@ -171,6 +174,7 @@ mod tests {
             &LIMITS,
             &ADMIN,
             &LEDGER,
+            &CALLERS,
             &UPSTREAM,
             &TIMEOUT,
             &HEALTH,

@@ -32,6 +32,7 @@ pub struct Plan {
     /// `None` when switched off with `admin: off`.
     pub admin: Option<AdminPlan>,
     pub ledger: LedgerPlan,
+    pub callers: CallersPlan,
     /// By name; [`LEGACY`] is always there.
     pub upstreams: BTreeMap<String, Arc<UpstreamPlan>>,
     pub functions: BTreeMap<String, Arc<FunctionPlan>>,
@@ -137,6 +138,29 @@ pub struct AdminPlan {
     pub address: SocketAddr,
     /// Required on any address that is not loopback.
     pub token: Option<Secret>,
+}
+
+/// Whether and how callers are told apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallersPlan {
+    /// False with `callers: off`.
+    pub on: bool,
+    /// What names a client; `None`: nothing does.
+    pub id: Option<CallerId>,
+}
+
+impl Default for CallersPlan {
+    fn default() -> Self {
+        Self { on: true, id: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallerId {
+    /// `header:NAME`.
+    Header(String),
+    /// `jwt:CLAIM`: a claim of the token in `Authorization: Bearer`, unverified.
+    Jwt(String),
 }
 
 /// A text that never shows in logs or debug output.

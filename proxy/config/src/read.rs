@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostics::{Diagnostic, quote};
 use crate::keys;
-use crate::plan::Secret;
+use crate::plan::{CallerId, CallersPlan, Secret};
 use crate::reader::{Fields, Reader};
 use crate::spec::{AdminSpec, At, Given, Spec};
 use crate::values::{self, Parsed, Wrong};
@@ -31,6 +31,7 @@ pub(crate) fn spec(reader: &mut Reader<'_>, root: &Node, base: &Path) -> Option<
         trusted_proxies: reader.field_list(&fields, "trusted-proxies", values::network),
         admin: admin(reader, &fields),
         ledger: base.join(ledger(reader, &fields)),
+        callers: callers(reader, &fields),
         legacy: upstreams::legacy(reader, &fields, base),
         upstreams: upstreams::all(reader, &fields, base),
         functions: functions::all(reader, &fields, base),
@@ -107,5 +108,28 @@ fn ledger_url(text: &str) -> Parsed<PathBuf> {
         Some(file) if !file.is_empty() && !file.starts_with(':') => values::file(file),
         Some(_) => Err(Wrong::new("the ledger needs a file: counts must outlive the process", EXPECTED)),
         None => Err(Wrong::new("the ledger's address has no known scheme", EXPECTED)),
+    }
+}
+
+/// `callers: off`, or what names a client.
+fn callers(reader: &mut Reader<'_>, fields: &Fields<'_>) -> CallersPlan {
+    let Some(node) = fields.find("callers") else { return CallersPlan::default() };
+    if let Kind::Scalar(_) = node.kind {
+        let off = reader.scalar(node, "callers", |text| values::one_of(text, "a setting", &[("off", false)]));
+        return CallersPlan { on: off.or(true), id: None };
+    }
+    let Some(fields) = reader.fields(node, &keys::CALLERS) else { return CallersPlan::default() };
+    let id = reader.field(&fields, "id", caller_id).into_option().map(|at| at.value);
+    CallersPlan { on: true, id }
+}
+
+fn caller_id(text: &str) -> Parsed<CallerId> {
+    match text.split_once(':') {
+        Some(("header", name)) => values::header_name(name).map(CallerId::Header),
+        Some(("jwt", claim)) if !claim.is_empty() => Ok(CallerId::Jwt(claim.to_owned())),
+        _ => {
+            let message = format!("{} does not say what names a client", quote(text));
+            Err(Wrong::new(message, "header:NAME or jwt:CLAIM"))
+        }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn plan(
         limits: spec.limits,
         trusted_proxies: spec.trusted_proxies,
         ledger: LedgerPlan::Sqlite(spec.ledger),
+        callers: spec.callers,
         upstreams: upstreams(spec.legacy, spec.upstreams),
         functions: functions(spec.functions, base),
         routes,

@@ -12,7 +12,7 @@ use starve_routing::{Pattern, Predicates};
 
 use crate::changes::{Changes, FilesPlan, RespondPlan};
 use crate::document::Span;
-use crate::plan::{LimitsPlan, ListenerPlan, ScalePlan, Secret};
+use crate::plan::{CallersPlan, LimitsPlan, ListenerPlan, ScalePlan, Secret};
 use crate::sunset::SunsetPlan;
 use crate::upstream::UpstreamPlan;
 use crate::url::Url;
@@ -77,6 +77,7 @@ pub(crate) struct Spec {
     pub(crate) admin: AdminSpec,
     /// The file of the SQLite ledger.
     pub(crate) ledger: PathBuf,
+    pub(crate) callers: CallersPlan,
     pub(crate) legacy: Given<UpstreamPlan>,
     pub(crate) upstreams: Vec<(At<String>, Given<UpstreamPlan>)>,
     pub(crate) functions: Vec<(At<String>, Given<FunctionSpec>)>,

@@ -1,5 +1,6 @@
 //! One client's request and answer, from the first look at its head to the last byte of its answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -57,6 +58,7 @@ impl Exchange {
         (in_flight, place): (InFlight, Place),
         shared: &Arc<Shared>,
         worker: usize,
+        client: IpAddr,
     ) -> Self {
         let unmatched = (route.is_discovered() && listed.is_none()).then(|| {
             Box::new(Unmatched {
@@ -70,7 +72,9 @@ impl Exchange {
         });
         let stats = listed.as_ref().unwrap_or_else(|| route.stats());
         let mut call = stats.begin(request.method().as_str());
-        call.made_by(callers::family(request.headers()).kind());
+        let family = callers::family(request.headers());
+        call.made_by(family.kind());
+        shared.callers.note(worker, route.kept.number, request.headers(), family, client);
         Self {
             call: Some(call),
             side: None,

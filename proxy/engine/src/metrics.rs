@@ -219,6 +219,7 @@ fn process(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     ] {
         out.add(&catalogue::LIMIT_HITS, &[limit], hits.load(Relaxed));
     }
+    out.add(&catalogue::LIMIT_HITS, &["callers"], proxy.shared.callers.dropped());
     for (reason, count) in [
         ("per_address", &refusals.per_address),
         ("bad_proxy_header", &refusals.bad_proxy_header),

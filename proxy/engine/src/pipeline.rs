@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
@@ -78,7 +79,9 @@ fn begin(
         return Err((Refusal::overloaded(), in_flight));
     };
     let (route, listed) = find(shared, &request);
-    let mut exchange = Exchange::begin(&route, listed, &request, (in_flight, place), shared, worker);
+    let client = client(shared, &request, peer);
+    let occupied = (in_flight, place);
+    let mut exchange = Exchange::begin(&route, listed, &request, occupied, shared, worker, client);
     let request = exchange.count_upload(request);
     let answering = route.answer(shared, request, &mut exchange, peer);
     Ok(Begun { shared: shared.clone(), route, exchange, switch, answering })
@@ -175,6 +178,12 @@ fn find(shared: &Shared, request: &Request) -> (Arc<Route>, Option<Arc<RouteStat
         Some(found) => (found.value.clone(), None),
         None => (generation.discovered.clone(), shared.listed.load().stats(&view)),
     }
+}
+
+/// The address of the client itself, behind whatever trusted proxies it comes through.
+fn client(shared: &Shared, request: &Request, peer: Peer) -> IpAddr {
+    let generation = shared.live.load();
+    crate::callers::client(request.headers(), peer.address.ip(), &generation.plan.trusted_proxies)
 }
 
 fn log(route: &Route, exchange: &Exchange, error: &Error) {

@@ -18,11 +18,14 @@ use starve_migration::latency::BUCKETS;
 use starve_shadow::{Finished, Sink};
 use starve_telemetry::{Cell, Code, HistogramSnapshot, RouteSnapshot, Totals};
 
+use crate::callers::Summing;
 use crate::findings;
 use crate::observations::Observation;
 use crate::registry::Registry;
 use crate::shared::Shared;
 
+/// How often callers are written: they are detail beside the counts, which are written every second.
+const CALLERS_WRITTEN_EVERY_MS: u64 = 10_000;
 /// Samples kept from one batch to the next; more are only counted.
 const SAMPLES_MAX: usize = 64;
 /// Field paths per route and batch; more are counted under one name.
@@ -117,6 +120,8 @@ pub(crate) struct Recorder {
     notes: Arc<Notes>,
     discovered: Arc<Mutex<Discovered>>,
     seen: HashMap<String, Seen>,
+    callers: Summing,
+    callers_written_ms: u64,
     since_ms: u64,
     /// How far the migration was when it was noted last, and on which day.
     standing: Option<(u64, Standing)>,
@@ -153,15 +158,24 @@ impl Recorder {
             notes,
             discovered,
             seen: HashMap::new(),
+            callers: Summing::default(),
+            callers_written_ms: now_ms(),
             since_ms: now_ms(),
             standing: None,
             waiting: None,
         }
     }
 
-    /// Takes all that happened since the last time and hands it to the ledger.
-    pub(crate) fn record(&mut self, ledger: &Ledger) {
-        let batch = self.collect();
+    /// Takes all that happened since the last time and hands it to the ledger; with the `last` one everything.
+    pub(crate) fn record(&mut self, ledger: &Ledger, last: bool) {
+        let mut batch = self.collect();
+        self.callers.collect(&self.shared.callers);
+        if last || batch.at_unix_ms.abs_diff(self.callers_written_ms) >= CALLERS_WRITTEN_EVERY_MS {
+            self.callers_written_ms = batch.at_unix_ms;
+            let routes: HashMap<u32, String> =
+                self.registry.tables().routes.values().map(|kept| (kept.number, kept.id.clone())).collect();
+            batch.callers = self.callers.take(batch.at_unix_ms, |number| routes.get(&number).cloned());
+        }
         let batch = match self.waiting.take() {
             Some(mut waiting) => {
                 waiting.merge(batch);
@@ -324,11 +338,11 @@ pub(crate) async fn run(
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = second.tick() => recorder.record(&ledger),
+            _ = second.tick() => recorder.record(&ledger, false),
             () = crate::watch::stopped(&mut stop) => break,
         }
     }
-    recorder.record(&ledger);
+    recorder.record(&ledger, true);
 }
 
 /// Who answered, as the label `side` says it.

@@ -41,15 +41,19 @@ impl Registry {
     }
 
     pub(crate) fn route(&self, id: &str) -> Arc<Kept> {
+        let mut tables = self.tables();
+        // A route is never taken out, so its number stays its own; a configuration has far fewer than 2^32.
+        let number = u32::try_from(tables.routes.len()).unwrap_or(u32::MAX);
         let new = || {
             Arc::new(Kept {
                 id: id.to_owned(),
+                number,
                 stats: Arc::new(RouteStats::new(self.workers)),
                 killed: AtomicBool::new(self.all_killed.load(Relaxed)),
                 brownouts: AtomicU64::new(0),
             })
         };
-        self.tables().routes.entry(id.to_owned()).or_insert_with(new).clone()
+        tables.routes.entry(id.to_owned()).or_insert_with(new).clone()
     }
 
     /// Drops the entries that nobody holds and nobody ever called: those of inventories that were replaced.

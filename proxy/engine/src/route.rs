@@ -54,6 +54,8 @@ pub(crate) enum Answering {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) id: String,
+    /// Its place in the registry: a name that can be copied.
+    pub(crate) number: u32,
     pub(crate) stats: Arc<RouteStats>,
     /// The kill switch: everything to the monolith, whatever the stage.
     pub(crate) killed: AtomicBool,

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use starve_admin::{Settings as AdminSettings, serve};
+use starve_callers::CallerKey;
 use starve_compare::HashKey;
 use starve_config::{AdminPlan, LedgerPlan, ListenerPlan, Plan};
 use starve_discovery::Discovered;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::abort::Detached;
 use crate::admission::Admission;
+use crate::callers::Callers;
 use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile, Read};
 use crate::findings;
@@ -49,6 +51,8 @@ const SHADOW_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 const SHADOW_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the last counts may take to reach the disk.
 const LEDGER_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the end waits for a report that is being read.
+const REPORT_TIME_MAX: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -121,7 +125,7 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     let recording = control.spawn(recorder::run(new_recorder(&proxy), proxy.ledger.clone(), stopped.clone()));
     control.spawn(watching::run(proxy.clone(), stopped.clone()));
     control.spawn(sweep(proxy.clone(), stopped.clone()));
-    control.spawn(told::run(proxy.clone(), stopped.clone()));
+    let telling = control.spawn(told::run(proxy.clone(), stopped.clone()));
     let (stop_admin, admin_stopped) = watch::channel(false);
     control.spawn(inventory::run(proxy.clone(), stopped.clone()));
     if let Some((listener, plan)) = admin {
@@ -164,6 +168,11 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     let _all_gone = (stop_admin.send(true), stop.send(true));
     if control.block_on(recording).is_err() {
         tracing::error!("the last counts could not be collected");
+    }
+    // A reader that is still open would keep the ledger's log beside it.
+    let read = control.block_on(async { tokio::time::timeout(REPORT_TIME_MAX, telling).await });
+    if read.is_err() {
+        tracing::debug!("a report was still being read at the end");
     }
     if let Err(error) = proxy.ledger.close(LEDGER_TIME_MAX) {
         tracing::error!(%error, "the last counts could not be written");
@@ -228,6 +237,7 @@ fn build(
         listed: ArcSwap::default(),
         refusals: Refusals::default(),
         observations: Observations::new(workers),
+        callers: Callers::new(read.plan.callers.clone(), caller_key(&ledger), workers),
         shadow: shadow(&limits, &notes, background.handle()),
         limits,
     });
@@ -266,6 +276,16 @@ fn shadow(limits: &starve_config::LimitsPlan, notes: &Arc<Notes>, background: &H
         time: SHADOW_TIME_MAX,
     };
     Shadow::start(limits, hash_key(), notes.clone(), background)
+}
+
+/// The key that stays with the ledger; a passing one where it cannot be kept.
+fn caller_key(ledger: &Ledger) -> CallerKey {
+    let passing = |error: std::io::Error| {
+        tracing::warn!(%error, "the key beside the ledger can be neither read nor made: callers get other hashes in each run");
+        let HashKey(secret) = hash_key();
+        CallerKey::new(secret.to_le_bytes())
+    };
+    starve_ledger::caller_key(ledger.path()).unwrap_or_else(passing)
 }
 
 /// A new secret for each run, from the randomness that the standard library asks the system for.

@@ -8,6 +8,7 @@ use starve_shadow::Shadow;
 
 use crate::abort::Detached;
 use crate::admission::Admission;
+use crate::callers::Callers;
 use crate::generation::Generation;
 use crate::inventory::Listed;
 use crate::observations::Observations;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) refusals: Refusals,
     pub(crate) observations: Observations,
+    pub(crate) callers: Callers,
     pub(crate) shadow: Shadow,
     /// Writes that go on without their clients.
     pub(crate) detached: Arc<Detached>,

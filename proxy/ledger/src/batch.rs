@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use starve_callers::Distinct;
 use starve_migration::Side;
 use starve_migration::latency::BUCKETS;
 
@@ -18,6 +19,8 @@ const WAITING_COUNTS_MAX: usize = 50_000;
 const WAITING_NAMES_MAX: usize = 20_000;
 /// Beyond this many waiting samples, the oldest are dropped: a sample is an illustration, not a count.
 const WAITING_SAMPLES_MAX: usize = 1_000;
+/// Beyond this many waiting lists of callers, the oldest are dropped: they are detail beside the counts.
+const WAITING_CALLERS_MAX: usize = 20_000;
 /// Beyond this many waiting journal entries, the oldest are dropped.
 const WAITING_EVENTS_MAX: usize = 10_000;
 
@@ -33,6 +36,7 @@ pub struct Batch {
     pub counts: Vec<Count>,
     pub latencies: Vec<LatencyCount>,
     pub apart: Vec<ApartCount>,
+    pub callers: Vec<CallerCount>,
     /// The newest counts.
     pub standing: Option<Standing>,
     pub discovered: Vec<DiscoveredCount>,
@@ -87,6 +91,55 @@ pub struct ApartCount {
     pub kind: &'static str,
     pub calls: u64,
     pub last_at_unix_ms: u64,
+}
+
+/// What callers are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CallerKind {
+    Client,
+    Agent,
+    Referer,
+    Network,
+}
+
+impl CallerKind {
+    pub const ALL: [Self; 4] = [Self::Client, Self::Agent, Self::Referer, Self::Network];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Agent => "agent",
+            Self::Referer => "referer",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// Who called a route in one stretch of time, by one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerCount {
+    pub route: String,
+    pub kind: CallerKind,
+    /// All calls of which the caller is known in this way.
+    pub calls: u64,
+    /// How many calls one may have made that is not in `top`.
+    pub floor: u64,
+    /// At most [`starve_callers::TOP_MAX`].
+    pub top: Vec<Caller>,
+    pub different: Distinct,
+    /// Decides the day.
+    pub at_unix_ms: u64,
+}
+
+/// One caller: it made at least `calls` and at most `calls + error`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub id: u64,
+    /// What is shown; the caller has hashed what may be personal.
+    pub name: String,
+    pub calls: u64,
+    pub error: u64,
 }
 
 /// How many routes there are, and how many of them need the monolith.
@@ -191,6 +244,7 @@ impl Batch {
             counts: Vec::new(),
             latencies: Vec::new(),
             apart: Vec::new(),
+            callers: Vec::new(),
             standing: None,
             discovered: Vec::new(),
             renames: Vec::new(),
@@ -206,6 +260,7 @@ impl Batch {
         self.counts.is_empty()
             && self.latencies.is_empty()
             && self.apart.is_empty()
+            && self.callers.is_empty()
             && self.standing.is_none()
             && self.discovered.is_empty()
             && self.renames.is_empty()
@@ -222,6 +277,7 @@ impl Batch {
         self.counts.extend(later.counts);
         self.latencies.extend(later.latencies);
         self.apart.extend(later.apart);
+        self.callers.extend(later.callers);
         self.standing = later.standing.or(self.standing);
         self.discovered.extend(later.discovered);
         self.renames.extend(later.renames);
@@ -267,6 +323,7 @@ impl Batch {
             }
             fold(&mut self.fields, compare_fields, add_field);
         }
+        keep_last(&mut self.callers, WAITING_CALLERS_MAX);
         keep_last(&mut self.samples, WAITING_SAMPLES_MAX);
         keep_last(&mut self.events, WAITING_EVENTS_MAX);
     }

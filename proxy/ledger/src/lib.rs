@@ -12,10 +12,12 @@
 //! The file, its guarantees and its retention are described in `docs/ledger.md`.
 
 mod batch;
+mod callers;
 mod error;
 mod import;
 mod imported;
 mod journal;
+mod key;
 mod latency;
 mod lock;
 mod open;
@@ -29,8 +31,8 @@ mod store;
 mod writer;
 
 pub use batch::{
-    ApartCount, Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, LatencyCount,
-    MORE, Rename, Sample, Standing,
+    ApartCount, Batch, Caller, CallerCount, CallerKind, ComparisonCount, Count, DiscoveredCount, Event,
+    EventKind, FieldDelta, LatencyCount, MORE, Rename, Sample, Standing,
 };
 pub use error::{CloseError, LedgerError};
 pub use import::{
@@ -38,10 +40,11 @@ pub use import::{
     MethodName, Replaced,
 };
 pub use imported::{ImportedLog, InventorySource, ListedEndpoint};
+pub use key::caller_key;
 pub use reader::Reader;
 pub use retention::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, SAMPLES_KEPT_PER_ROUTE};
 pub use rows::{
-    Apart, Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, Latencies, LoggedEvent,
-    LoggedSample, ProgressDay, RouteTotals,
+    Apart, CallerRow, Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, KindCallers,
+    Latencies, LoggedEvent, LoggedSample, ProgressDay, RouteTotals,
 };
 pub use writer::{Health, Ledger};

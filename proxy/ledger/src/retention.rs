@@ -7,6 +7,7 @@
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::batch::HOUR_MS;
+use crate::callers;
 use crate::store::{DISCOVERED, int, set_mark};
 
 /// How long hourly counts, verdicts, field counts and samples are kept: the default window of a report, and the
@@ -36,6 +37,8 @@ pub(crate) fn retain(connection: &mut Connection, now_unix_ms: u64) -> rusqlite:
         ("log_hourly", "hour", hours, 24),
         ("log_daily", "day", days, 1),
         ("log_spans", "until_ms", days * int(DAY_MS), int(DAY_MS)),
+        ("callers_daily", "day", hours / 24, 1),
+        ("callers_sums", "day", hours / 24, 1),
         ("samples", "at_ms", hours * int(HOUR_MS), int(DAY_MS)),
         ("events", "at_ms", days * int(DAY_MS), int(DAY_MS)),
         ("runs", "seen_ms", days * int(DAY_MS), int(DAY_MS)),
@@ -45,6 +48,7 @@ pub(crate) fn retain(connection: &mut Connection, now_unix_ms: u64) -> rusqlite:
         transaction.execute(&sql, [horizon, step])?;
     }
     transaction.execute("DELETE FROM fields WHERE id NOT IN (SELECT field FROM fields_hourly)", [])?;
+    callers::forget(&transaction)?;
     forget_discovered(&transaction, days)?;
     set_mark(&transaction, "retained_ms", int(now_unix_ms))?;
     transaction.commit()

@@ -46,6 +46,27 @@ pub struct Apart {
     pub calls: u64,
 }
 
+/// Who called a route within the window, by one kind: `client`, `agent`, `referer`, `network`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KindCallers {
+    pub kind: &'static str,
+    /// All calls of which the caller is known in this way.
+    pub calls: u64,
+    /// How many different callers; an estimate with an error of about 2 % when it is not exact.
+    pub distinct: u64,
+    pub distinct_is_exact: bool,
+    /// Most frequent first.
+    pub top: Vec<CallerRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallerRow {
+    /// A family, a path template, a network, or a hash.
+    pub caller: String,
+    pub calls_at_least: u64,
+    pub calls_at_most: u64,
+}
+
 /// How far the migration was on one day, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProgressDay {

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use starve_migration::Side;
 
 use crate::batch::{Batch, Count, HOUR_MS, MORE, Rename};
-use crate::{LedgerError, journal, latency, open, progress, rename, retention};
+use crate::{LedgerError, callers, journal, latency, open, progress, rename, retention};
 
 /// Distinct discovered templates; what comes after is counted as [`MORE`]. Discovery holds at most 20,000 nodes and
 /// 4,096 paths that are only refused.
@@ -190,6 +190,10 @@ impl Writing<'_> {
         for apart in &batch.apart {
             let endpoint = self.route(&apart.route)?;
             progress::add_apart(self.transaction, endpoint, apart)?;
+        }
+        for count in &batch.callers {
+            let endpoint = self.route(&count.route)?;
+            callers::add(self.transaction, endpoint, count)?;
         }
         match batch.standing {
             Some(standing) => progress::note(self.transaction, batch.at_unix_ms, standing),

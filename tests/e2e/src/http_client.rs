@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -60,6 +61,31 @@ impl Http {
         let (sender, connection) = handshake.await.unwrap();
         tokio::spawn(connection);
         Self::Two(sender)
+    }
+
+    /// HTTP/1.1 or HTTP/2 over TLS, by ALPN; the server may be anybody whose certificate is `certificate`.
+    pub async fn tls(address: SocketAddr, certificate: CertificateDer<'static>, two: bool) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![if two { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = "shop.example".try_into().unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let stream = TokioIo::new(connector.connect(name, stream).await.unwrap());
+        if two {
+            let (sender, connection) =
+                http2::Builder::new(TokioExecutor::new()).handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            return Self::Two(sender);
+        }
+        let (sender, connection) = http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        Self::One(sender)
     }
 
     /// Sends a request; the answer's body is still to be read.

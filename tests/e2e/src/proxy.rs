@@ -25,6 +25,8 @@ pub struct Proxy {
     child: Child,
     address: SocketAddr,
     admin: SocketAddr,
+    /// Where clients call with TLS.
+    tls: Option<SocketAddr>,
     log: String,
 }
 
@@ -61,8 +63,11 @@ impl Proxy {
             }
         });
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut proxy = Self { site: site.clone(), child, address: nowhere, admin: nowhere, log };
+        let mut proxy = Self { site: site.clone(), child, address: nowhere, admin: nowhere, tls: None, log };
         proxy.address = proxy.announced(&lines, "listening on http://");
+        if site.routes().contains("tls:") {
+            proxy.tls = Some(proxy.announced(&lines, "listening on https://"));
+        }
         proxy.admin = proxy.announced(&lines, "admin on http://");
         eventually("a ready proxy", || match proxy.try_admin("GET", "/readyz", "") {
             Ok(answer) if answer.status == 200 => Ok(()),
@@ -87,6 +92,14 @@ impl Proxy {
     /// Where clients call.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where clients call with TLS.
+    ///
+    /// # Panics
+    /// No listener has `tls`.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls.expect("a listener with TLS")
     }
 
     /// The admin address.

@@ -12,10 +12,11 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use maud::{DOCTYPE, Markup, html};
 
+use crate::callers::Callers;
 use crate::control::Status;
 use crate::query::Query;
 use crate::reply::{self, Reply};
-use crate::report::Verdict;
+use crate::report::{self, Verdict};
 use crate::server::{Shared, is_read};
 use crate::{api, shown};
 
@@ -59,12 +60,14 @@ async fn route_page(shared: &Shared, head: &Parts) -> Reply {
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
     };
     let wanted = id.clone();
-    let samples = api::read(shared.control.ledger_path(), move |reader| {
-        reader.samples(Some(&wanted), route::SAMPLES_SHOWN)
+    let read = api::read(shared.control.ledger_path(), move |reader| {
+        let since = report::Options::last(report::DEFAULT_WINDOW, api::now_unix_ms()).since_unix_ms;
+        let callers = Callers::read(reader, &wanted, since, route::CALLERS_SHOWN)?;
+        Ok((reader.samples(Some(&wanted), route::SAMPLES_SHOWN)?, callers))
     });
-    let main = match (report, samples.await) {
-        (Ok(report), Ok(samples)) => match report.routes.iter().find(|row| row.id == id) {
-            Some(row) => route::main(&status, row, &samples, report.generated_at_unix_ms),
+    let main = match (report, read.await) {
+        (Ok(report), Ok((samples, callers))) => match report.routes.iter().find(|row| row.id == id) {
+            Some(row) => route::main(&status, row, &samples, &callers, report.generated_at_unix_ms),
             None => return api::no_route(name),
         },
         (Err(unread), _) | (_, Err(unread)) => {

@@ -6,14 +6,22 @@ use starve_ledger::LoggedSample;
 use starve_migration::Stage;
 
 use super::{ago, badge, banners, mean, moment, ratio};
+use crate::callers::{self, Callers};
 use crate::control::Status;
 use crate::report::{RouteReport, SideReport};
 use crate::shown;
 
 pub(super) const SAMPLES_SHOWN: usize = 20;
+pub(super) const CALLERS_SHOWN: usize = callers::SHOWN_DEFAULT;
 const DIFFERENCES_SHOWN: usize = 10;
 
-pub(super) fn main(status: &Status, row: &RouteReport, samples: &[LoggedSample], now_unix_ms: u64) -> Markup {
+pub(super) fn main(
+    status: &Status,
+    row: &RouteReport,
+    samples: &[LoggedSample],
+    callers: &Callers,
+    now_unix_ms: u64,
+) -> Markup {
     html! {
         main {
             (banners(status))
@@ -25,6 +33,7 @@ pub(super) fn main(status: &Status, row: &RouteReport, samples: &[LoggedSample],
             p { strong { "Next: " } (row.next_step) "." }
             (facts(row, now_unix_ms))
             (sides(row))
+            (caller_lists(callers))
             (fields(row))
             (sample_list(samples))
             (flip(row))
@@ -79,6 +88,32 @@ fn sides(row: &RouteReport) -> Markup {
                     (side("function", &row.function_side))
                     @if row.calls_nobody > 0 {
                         tr { th { "nobody" } td.number { (shown::count(row.calls_nobody)) } td colspan="7" {} }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn caller_lists(callers: &Callers) -> Markup {
+    html! {
+        @if !callers.kinds.is_empty() {
+            section {
+                h2 { "Callers" }
+                @for kind in &callers.kinds {
+                    details open[kind.kind == "agent"] {
+                        summary { (callers::title(kind)) " (" (callers::distinct(kind)) ")" }
+                        table {
+                            thead { tr { th { "Caller" } th.number { "Calls" } } }
+                            tbody {
+                                @for row in &kind.top {
+                                    tr {
+                                        td { code { (row.caller) } }
+                                        td.number { (callers::calls(row.calls_at_least, row.calls_at_most)) }
+                                    }
+                                }
+                            }
+                        }
                     }
                 }
             }

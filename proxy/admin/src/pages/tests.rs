@@ -49,7 +49,21 @@ fn the_page_of_a_route() {
                 verdict: "different_body".to_owned(),
                 differences: differences.to_owned(),
             });
-    let page = document("GET /price", &status, &route::main(&status, &report.routes[1], &samples, NOW));
+    let kind = |kind, distinct_is_exact, caller: &str| starve_ledger::KindCallers {
+        kind,
+        calls: 804,
+        distinct: 3,
+        distinct_is_exact,
+        top: vec![starve_ledger::CallerRow {
+            caller: caller.into(),
+            calls_at_least: 700,
+            calls_at_most: 704,
+        }],
+    };
+    let kinds = vec![kind("agent", true, "curl"), kind("referer", false, "/<b>")];
+    let callers = Callers { route: "GET /price".to_owned(), since_unix_ms: NOW, kinds };
+    let page =
+        document("GET /price", &status, &route::main(&status, &report.routes[1], &samples, &callers, NOW));
     assert!(!page.contains("<b>"));
     insta::assert_snapshot!(lines(&page));
 }

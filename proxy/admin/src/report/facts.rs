@@ -8,16 +8,20 @@ use starve_migration::latency::{BUCKETS, percentile_us};
 
 use super::inventory::Listing;
 use super::shown_templates;
-use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, share};
+use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, Who, share};
 
 /// Places shown per route; the ledger holds more.
 const FIELDS_SHOWN: usize = 10;
+/// Families of user agents told per route.
+const WHO_SHOWN: usize = 3;
 
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) routes: HashMap<String, Calls>,
     pub(super) discovered: BTreeMap<(String, String), Calls>,
     pub(super) comparisons: HashMap<String, ComparisonReport>,
+    /// By route, most frequent first.
+    pub(super) who: HashMap<String, Vec<Who>>,
     pub(super) coverage: Coverage,
     /// Day by day, whatever the window.
     pub(super) history: Vec<ProgressDay>,
@@ -104,6 +108,12 @@ impl Facts {
         }
         facts.history = reader.progress()?;
         facts.listing = Listing::read(reader)?;
+        for (route, agent, calls) in reader.agents(since)? {
+            let who = facts.who.entry(route).or_default();
+            if who.len() < WHO_SHOWN {
+                who.push(Who { agent, calls });
+            }
+        }
         Ok(facts)
     }
 
@@ -114,6 +124,7 @@ impl Facts {
             comparisons: HashMap::new(),
             history: Vec::new(),
             listing: Listing::default(),
+            who: HashMap::new(),
             coverage: Coverage {
                 window_from_unix_ms: since_unix_ms.min(now_unix_ms),
                 window_until_unix_ms: now_unix_ms,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use starve_ledger::Coverage;
 
-use super::NotWanted;
 use super::facts::Calls;
+use super::{NotWanted, Who};
 use crate::shown;
 
 /// How much of the window must have been observed before silence means anything.
@@ -129,6 +129,12 @@ fn evidence(verdict: Verdict, calls: &Calls, coverage: &Coverage, now_unix_ms: u
         text.push_str(&yearly(verdict, coverage, now_unix_ms));
     }
     text
+}
+
+/// `; by curl (12), Chrome (3)`.
+pub(super) fn who(who: &[Who]) -> String {
+    let told: Vec<_> = who.iter().map(|who| format!("{} ({})", who.agent, shown::count(who.calls))).collect();
+    if told.is_empty() { String::new() } else { format!("; by {}", told.join(", ")) }
 }
 
 /// Calls that do not keep a route alive may still come from somebody: they are named.

@@ -13,7 +13,7 @@ mod shown_templates;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
-mod text;
+pub(crate) mod text;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -142,8 +142,17 @@ pub struct RouteReport {
     pub last_wanted_call_unix_ms: Option<u64>,
     pub verdict: Verdict,
     pub evidence: String,
+    /// The families of user agents that called most in the window, with at least how many calls.
+    pub who: Vec<Who>,
     pub comparison: ComparisonReport,
     pub next_step: String,
+}
+
+/// A family of user agents and how often it called, at least.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Who {
+    pub agent: String,
+    pub calls: u64,
 }
 
 /// What one side answered of a route in the window.
@@ -273,7 +282,9 @@ fn assemble(routes: &[RouteInfo], facts: &Facts, options: &Options) -> Report {
 
 fn route_report(route: &RouteInfo, facts: &Facts, options: &Options) -> RouteReport {
     let calls = facts.route(&route.id);
-    let judgement = judge::judge(&calls, &facts.coverage, options.now_unix_ms);
+    let mut judgement = judge::judge(&calls, &facts.coverage, options.now_unix_ms);
+    let who = facts.who.get(&route.id).map_or(&[][..], Vec::as_slice);
+    judgement.evidence.push_str(&judge::who(who));
     let comparison = facts.comparison(&route.id);
     RouteReport {
         id: route.id.clone(),
@@ -293,6 +304,7 @@ fn route_report(route: &RouteInfo, facts: &Facts, options: &Options) -> RouteRep
         last_wanted_call_unix_ms: calls.last_wanted_unix_ms,
         verdict: judgement.verdict,
         next_step: advice::next_step(route, &calls, &judgement, &comparison, &facts.coverage),
+        who: facts.who.get(&route.id).cloned().unwrap_or_default(),
         evidence: judgement.evidence,
         comparison,
     }

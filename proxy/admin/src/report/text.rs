@@ -150,6 +150,10 @@ impl Report {
         for line in self.summary() {
             let _ = writeln!(text, "- {}", markdown(&line));
         }
+        if let Some(error) = &self.reload_error {
+            let why = error.errors.lines().next().unwrap_or_default();
+            let _ = writeln!(text, "- the last reload failed: {}", markdown(why));
+        }
         for line in &self.warnings {
             let _ = writeln!(text, "- warning: {}", markdown(line));
         }
@@ -268,7 +272,7 @@ impl RouteReport {
     }
 }
 
-fn push_csv(text: &mut String, cells: &[String]) {
+pub(crate) fn push_csv(text: &mut String, cells: &[String]) {
     let cells: Vec<_> = cells.iter().map(|cell| csv(cell)).collect();
     text.push_str(&cells.join(","));
     text.push('\n');
@@ -289,7 +293,7 @@ fn decimal(value: Option<f64>) -> String {
     value.map(|value| format!("{value:.4}")).unwrap_or_default()
 }
 
-fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in shown::plain(text).chars() {
         if matches!(char, '|' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '\\' | '&' | '#') {

@@ -5,16 +5,20 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 mod aborts;
+mod callers;
 mod commands;
 mod components;
 mod connections;
 mod counting;
+mod degraded;
 mod ending;
+mod exactly;
 mod flips;
 mod floods;
 mod functions;
 mod handover;
 mod imports;
+mod hostile_names;
 mod proxying;
 mod reload;
 mod rewriting;
