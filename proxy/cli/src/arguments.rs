@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Check the configuration and say everything that is wrong with it.
     Check(Check),
+    /// Say what another file in the configuration's place would change.
+    Diff(Diff),
     /// Say which route a request takes, and why the others lose.
     Explain(Explain),
     /// Change the stage of a route: edits one word in the configuration file.
@@ -88,6 +90,16 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: starve diff next.yaml --config /etc/starve/routes.yaml")]
+pub(crate) struct Diff {
+    /// The file that is to take the configuration's place.
+    #[arg(value_name = "NEXT")]
+    pub(crate) file: PathBuf,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

@@ -6,6 +6,7 @@ mod arguments;
 mod callers;
 mod check;
 mod client;
+mod diff;
 mod diffs;
 mod explain;
 mod flip;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Report(report) => report::run(&arguments.global, &report),
         Command::Import(import) => import::run(&arguments.global, &import),
         Command::Callers(callers) => callers::run(&arguments.global, &callers),
+        Command::Diff(diff) => diff::run(&arguments.global, &diff),
         Command::Diffs(diffs) => diffs::run(&arguments.global, &diffs),
         Command::Suggest(suggest) => suggest::run(&arguments.global, &suggest),
         Command::Launch(launch) => return starve_functions::process::launch(launch.command),

@@ -173,7 +173,7 @@ fn wrong_words_are_64() {
 fn every_command_explains_itself() {
     let site = Site::exactly(BROKEN);
     let help = site.starve(&["--help"]).ok().stdout;
-    for command in ["run", "check", "explain", "flip", "kill-switch", "report", "diffs"] {
+    for command in ["run", "check", "diff", "explain", "flip", "kill-switch", "report", "diffs"] {
         assert!(help.contains(&format!("  {command} ")), "{command} in {help}");
         let own = site.starve(&[command, "--help"]).ok().stdout;
         assert!(own.contains("Usage: starve"), "{own}");
@@ -431,4 +431,27 @@ fn a_page_of_the_web_cannot_drive_the_admin_address() {
     assert!((400..500).contains(&answer.status), "{}", answer.status);
     assert_eq!(proxy.status()["kill_switch"], false);
     assert_eq!(order(&[("host", &admin)]), 200);
+}
+
+#[test]
+fn diff_says_what_another_file_would_change() {
+    let site = Site::new("legacy: http://127.0.0.1:1\nroutes: [ { match: GET /a } ]\n");
+    let text = site.routes();
+    site.write("next.yaml", &text);
+    assert_eq!(site.starve(&["diff", "next.yaml"]).ok().stdout, "nothing would change\n");
+    site.write(
+        "next.yaml",
+        text.replace("GET /a }", "GET /a, rewrite: { legacy: /b } }").replace("workers: 2", "workers: 7"),
+    );
+    let done = site.starve(&["diff", "next.yaml"]).ok();
+    assert_eq!(
+        done.stdout,
+        "~ route GET /a: rewrite.legacy none -> /b\n! workers: takes effect after a restart\n"
+    );
+    let json = site.starve(&["diff", "next.yaml", "--format", "json"]).ok().json();
+    assert_eq!(json["changes"][0]["settings"][0]["key"], "rewrite.legacy");
+    site.write("next.yaml", text.replace("legacy:", "legcay:"));
+    let done = site.starve(&["diff", "next.yaml"]);
+    assert_eq!(done.code, Some(78));
+    assert!(done.stderr.contains("did you mean `legacy`?"), "{}", done.stderr);
 }
