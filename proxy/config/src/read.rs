@@ -11,11 +11,11 @@ mod upstreams;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::diagnostics::{Diagnostic, quote};
+use crate::diagnostics::quote;
 use crate::keys;
 use crate::plan::{CallerId, CallersPlan, Secret};
 use crate::reader::{Fields, Reader};
-use crate::spec::{AdminSpec, At, Given, Spec};
+use crate::spec::{AdminSpec, Given, Spec};
 use crate::values::{self, Parsed, Wrong};
 use crate::yaml::{Kind, Node};
 
