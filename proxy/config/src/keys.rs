@@ -68,8 +68,18 @@ pub(crate) const CALLERS: Shape = Shape { what: "`callers`", keys: &["id"] };
 pub(crate) const UPSTREAM: Shape = Shape {
     what: "an upstream",
     keys: &[
-        "servers", "balance", "sticky", "timeout", "host", "health", "eject", "retry", "limits", "tls",
+        "servers",
+        "balance",
+        "sticky",
+        "timeout",
+        "host",
+        "health",
+        "eject",
+        "retry",
+        "limits",
+        "tls",
         "protocol",
+        "proxy-protocol",
     ],
 };
 pub(crate) const TIMEOUT: Shape = Shape { what: "`timeout`", keys: &["connect", "first-byte", "idle"] };

@@ -140,6 +140,8 @@ fn upstreams_that_cannot_stand() {
         "legacy: { servers: [http://a], tls: { ca: ca.crt }, protocol: http2 }\n",
         "legacy: { servers: [https://a], tls: { certificate: a.crt }, protocol: http3 }\n",
         "legacy: { servers: [https://a], tls: { key: a.key, server-name: a/b } }\n",
+        "legacy: { servers: [http://a], proxy-protocol: v3 }\n",
+        "legacy: { servers: [h2c://a], proxy-protocol: v1 }\n",
     ]));
 }
 

@@ -95,6 +95,7 @@ impl Workshop {
             own: None,
             method: None,
             finish_writes: true,
+            tells_client: upstreams[LEGACY].plan().proxy_protocol.is_some(),
         });
         let number = before.map_or(1, |before| before.number + 1);
         Ok(Generation { number, plan, table, discovered, upstreams, functions, loaded_at: SystemTime::now() })
@@ -171,6 +172,7 @@ impl Workshop {
             own: Own::of(plan),
             method: rewrite::method(plan),
             finish_writes: plan.finish_writes,
+            tells_client: upstream.plan().proxy_protocol.is_some(),
         })
     }
 }

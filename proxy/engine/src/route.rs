@@ -8,7 +8,8 @@ use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, SET_COOKIE, UPGRADE}
 use http_body::Body as _;
 use starve_config::RoutePlan;
 use starve_http::{
-    Body, BoxFuture, Error, ErrorKind, Observed, Request, Response, ResponseFuture, Target, duplicate,
+    Body, BoxFuture, ClientConnection, Error, ErrorKind, Observed, Request, Response, ResponseFuture, Target,
+    duplicate,
 };
 use starve_listener::Peer;
 use starve_migration::{Bucket, Decision, Salt, Side, StickyKey, cookie, is_read};
@@ -38,6 +39,8 @@ pub(crate) struct Route {
     pub(crate) method: Option<Method>,
     /// Whether writes go on when their clients leave.
     pub(crate) finish_writes: bool,
+    /// Whether servers are told where the client's connection comes from.
+    pub(crate) tells_client: bool,
 }
 
 /// An answer on its way.
@@ -83,10 +86,13 @@ impl Route {
     pub(crate) fn answer(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
-        request: Request,
+        mut request: Request,
         exchange: &mut Exchange,
         peer: Peer,
     ) -> Result<Answering, Error> {
+        if self.tells_client {
+            request.extensions_mut().insert(ClientConnection::from(peer.address));
+        }
         if let Some(own) = &self.own
             && let Some(answer) = own.answer(&request, exchange, &self.kept)
         {

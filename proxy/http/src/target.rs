@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 
 use crate::{Error, Request, Response};
@@ -17,7 +17,18 @@ pub struct Copied;
 #[derive(Clone, Copy, Debug)]
 pub struct ClientConnection {
     pub peer: SocketAddr,
+    /// Unspecified where it is not known.
     pub local: SocketAddr,
+}
+
+impl From<SocketAddr> for ClientConnection {
+    fn from(peer: SocketAddr) -> Self {
+        let unspecified = match peer.ip().to_canonical() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self { peer, local: SocketAddr::new(unspecified, 0) }
+    }
 }
 
 /// Whatever answers a request: an upstream, or a function on any host.

@@ -269,3 +269,33 @@ async fn clients_of_http_1_reach_servers_of_http_2() {
     let answer = http.call(request).await.unwrap();
     assert_eq!((answer.status.as_u16(), &*answer.body), (200, &b"an order"[..]));
 }
+
+#[test]
+fn a_server_is_told_the_client_s_address_and_each_call_has_its_own_connection() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let serve = |_| {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                stream.read_line(&mut head).unwrap();
+            }
+            assert!(head.starts_with("GET /a HTTP/1.1\r\n"), "{head}");
+            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            line
+        };
+        (0..3).map(serve).collect::<Vec<_>>()
+    });
+    let proxy = Proxy::start(&format!("legacy: {{ servers: ['{url}'], proxy-protocol: v1 }}\n"));
+    let mut client = proxy.client();
+    assert_eq!((client.get("/a").status, client.get("/a").status), (200, 200));
+    assert_eq!(proxy.get("/a").status, 200);
+    let lines = serving.join().unwrap();
+    assert!(lines.iter().all(|line| line.starts_with("PROXY TCP4 127.0.0.1 0.0.0.0 ")), "{lines:?}");
+    assert!(lines[0] == lines[1] && lines[1] != lines[2], "{lines:?}");
+}
