@@ -8,13 +8,12 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x7374_7276;
 
 /// One script per version; a file at version n needs those from n on. Never change one that was released.
-const MIGRATIONS: &[&str] =
-    &[
-        include_str!("schema/1.sql"),
-        include_str!("schema/latency.sql"),
-        include_str!("schema/imports.sql"),
-        include_str!("schema/callers.sql"),
-    ];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/latency.sql"),
+    include_str!("schema/imports.sql"),
+    include_str!("schema/callers.sql"),
+];
 
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
