@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use e2e::{After, Origin, Proxy, eventually};
 
-/// In all; a million take minutes in a debug build, see `starve_discovery`'s own test for as many.
+/// In all; a million take minutes in a debug build.
 const CALLS: usize = 60_000;
 const CONNECTIONS: usize = 6;
 const PIPELINED: usize = 100;
