@@ -38,8 +38,8 @@ fn refused_soon(text: String, because: &str) {
 }
 
 #[test]
-fn a_file_above_a_mebibyte_is_refused_unread() {
-    refused_soon("#".repeat(FILE_BYTES_MAX + 1), "at most 1048576");
+fn a_file_above_the_limit_is_refused_unread() {
+    refused_soon("#".repeat(FILE_BYTES_MAX + 1), &format!("at most {FILE_BYTES_MAX}"));
 }
 
 #[test]

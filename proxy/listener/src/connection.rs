@@ -39,16 +39,18 @@ where
     S: Duplex,
     H: Handler,
 {
-    let mut begun = pin!({
+    let mut idle_closing = pin!({
         let mut drain = drain.clone();
         async move { drain.idle_closing().await }
     });
-    let mut is_listening = false;
+    let (mut is_listening, mut is_closing) = (false, false);
+    let looking = drain.clone();
     let mut serving = pin!(serve_either(stream, peer, handler, settings, drain));
     poll_fn(|cx| {
-        // Once is enough: it wakes this task when idle connections are closed, and the connection looks for itself.
-        if !std::mem::replace(&mut is_listening, true) {
-            let _later = begun.as_mut().poll(cx);
+        // It wakes this task when idle connections are closed, and the connection looks for itself. Once is enough
+        // while nothing changes: the begin of the drain is a change, after which it has to be asked again.
+        if !is_closing && (!std::mem::replace(&mut is_listening, true) || looking.has_begun()) {
+            is_closing = idle_closing.as_mut().poll(cx).is_ready();
         }
         serving.as_mut().poll(cx)
     })
