@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use libfuzzer_sys::fuzz_target;
 use starve_http::Body;
-use starve_http1::{Limits, serve};
+use starve_http1::{Draining, Limits, serve};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
@@ -35,6 +35,7 @@ fuzz_target!(|data: &[u8]| {
                 Ok(http::Response::new(Body::from(length.to_string())))
             })
         };
-        serve(server, BytesMut::new(), &LIMITS, answer, || false, |_| {}).await;
+        let draining = Draining { has_begun: || false, closes_idle: || false };
+        serve(server, BytesMut::new(), &LIMITS, answer, draining, |_| {}).await;
     });
 });
