@@ -123,7 +123,7 @@ fn misses_are_listed_the_most_frequent_first() {
 fn letters(mut n: usize) -> String {
     let mut word = String::from("x");
     while n > 0 {
-        word.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
+        word.push(char::from(b"abcdefghijklmnopqrstuvwxyz"[n % 26]));
         n /= 26;
     }
     word
