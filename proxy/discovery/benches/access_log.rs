@@ -68,6 +68,22 @@ fn access_log(criterion: &mut Criterion) {
                 }
             });
         });
+        group.bench_function("read and counted, nothing configured", |bencher| {
+            let nothing = Targets::new(
+                RouteTable::build(Vec::new()).unwrap_or_else(|conflicts| panic!("{conflicts:?}")),
+                Vec::new(),
+                Inventory::default(),
+            );
+            let mut reader = Reader::new(format.clone());
+            let mut counter = Counter::new(&nothing);
+            bencher.iter(|| {
+                for line in text.lines() {
+                    if let Line::Call(record) = reader.read(line.as_bytes()) {
+                        counter.count(&record);
+                    }
+                }
+            });
+        });
         group.finish();
     }
 }

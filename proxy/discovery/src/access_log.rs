@@ -11,6 +11,8 @@ mod detect;
 mod format_string;
 mod json;
 mod lines;
+mod remembered;
+mod target;
 mod time;
 mod w3c;
 
@@ -207,8 +209,15 @@ pub fn redacted(line: &[u8]) -> String {
 
 /// `METHOD target HTTP/1.1`.
 fn request_line(request: &[u8]) -> (&[u8], &[u8]) {
-    let Some(space) = memchr::memchr(b' ', request) else { return (request, b"-") };
+    // Methods are short: a search for one byte costs more than looking at each.
+    let Some(space) = request.iter().position(|byte| *byte == b' ') else { return (request, b"-") };
     let (method, rest) = (&request[..space], &request[space + 1..]);
+    if let Some((target, [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor])) = rest.split_last_chunk()
+        && *major != b' '
+        && *minor != b' '
+    {
+        return (method, target);
+    }
     // Requests with spaces in their target were answered with an error; the version is what comes last.
     let target = match memchr::memrchr(b' ', rest) {
         Some(last) if rest[last + 1..].starts_with(b"HTTP/") => &rest[..last],

@@ -83,6 +83,9 @@ impl<T> RouteTable<T> {
 
     /// The most specific route that takes this request.
     pub fn find<'a>(&'a self, request: &'a (impl Request + ?Sized)) -> Option<Match<'a, T>> {
+        if self.entries.is_empty() {
+            return None;
+        }
         let segments = Segments::of(request.path())?;
         let mut found = None;
         let _ = self.trie.visit(request.host(), &segments, &mut |leaf| {

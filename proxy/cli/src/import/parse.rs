@@ -122,7 +122,9 @@ impl Window {
 }
 
 struct Block {
+    /// Holds more than `length` bytes: what a block held before is not wiped.
     text: Vec<u8>,
+    length: usize,
     /// The number of its first line.
     line: u64,
 }
@@ -169,8 +171,8 @@ fn count<'a>(
     let mut reader = Reader::new(format);
     loop {
         let block = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Block { text, mut line }) = block else { return parsed };
-        let mut rest = text.as_slice();
+        let Ok(Block { text, length, mut line }) = block else { return parsed };
+        let mut rest = &text[..length];
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
             let (one, tail) = rest.split_at(end);
@@ -194,29 +196,29 @@ fn cut(
     let mut line = 1;
     loop {
         let mut block = spare.try_recv().unwrap_or_default();
-        block.clear();
-        block.extend_from_slice(&carried);
-        let kept = block.len();
-        block.resize(kept + BLOCK_BYTES, 0);
+        let kept = carried.len();
+        if block.len() < kept + BLOCK_BYTES {
+            block.resize(kept + BLOCK_BYTES, 0);
+        }
+        block[..kept].copy_from_slice(&carried);
         let read = text.read(&mut block[kept..])?;
-        block.truncate(kept + read);
+        let filled = &block[..kept + read];
         let is_last = read == 0;
         let whole = if is_last {
-            if is_unfinished(&block, format) { 0 } else { block.len() }
+            if is_unfinished(filled, format) { 0 } else { filled.len() }
         } else {
-            memchr::memrchr(b'\n', &block).map_or(0, |newline| newline + 1)
+            memchr::memrchr(b'\n', filled).map_or(0, |newline| newline + 1)
         };
         carried.clear();
-        carried.extend_from_slice(&block[whole..]);
-        block.truncate(whole);
-        text.took(&block);
+        carried.extend_from_slice(&filled[whole..]);
+        text.took(&filled[..whole]);
         if !is_last && whole == 0 && carried.len() > LINE_BYTES_MAX * 64 {
             return Err(format!("line {line} has more than {} bytes; this is no log", carried.len()));
         }
-        if !block.is_empty() {
-            let lines = memchr::memchr_iter(b'\n', &block).count() as u64;
+        if whole > 0 {
+            let lines = memchr::memchr_iter(b'\n', &filled[..whole]).count() as u64;
             // The readers end only after the last block.
-            let _sent = blocks.send(Block { text: block, line });
+            let _sent = blocks.send(Block { text: block, length: whole, line });
             line += lines;
         }
         if is_last {

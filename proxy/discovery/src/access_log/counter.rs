@@ -3,15 +3,15 @@
 //! Invariant: every call is in exactly one cell, and there are at most [`CELLS_MAX`] cells and [`TEMPLATES_MAX`]
 //! templates, whatever the log holds.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use memchr::{memchr, memchr2};
 use rustc_hash::FxHasher;
-use starve_routing::{Request, RouteTable, normalise_path};
+use starve_routing::RouteTable;
 
 use super::Record;
+use super::remembered::{Asked, At, Looks, Remembered};
+use super::target::{LogRequest, Target, spelled};
 use crate::inventory::Inventory;
 use crate::template::write_template;
 
@@ -34,12 +34,18 @@ pub struct Targets {
     configured: RouteTable<usize>,
     names: Vec<String>,
     listed: Inventory,
+    looks: Looks,
+    /// Some route asks what is in the query.
+    asks_query: bool,
 }
 
 impl Targets {
     /// `names`: the ids of the configured routes, in the order of the table's values.
     pub fn new(configured: RouteTable<usize>, names: Vec<String>, listed: Inventory) -> Self {
-        Self { configured, names, listed }
+        let routes = configured.entries();
+        let looks = Looks::of(routes.iter().map(|entry| &entry.pattern).chain(listed.patterns()));
+        let asks_query = routes.iter().any(|entry| !entry.when.query.is_empty());
+        Self { configured, names, listed, looks, asks_query }
     }
 }
 
@@ -79,36 +85,127 @@ pub struct Cell {
 #[derive(Debug)]
 pub struct Counter<'a> {
     targets: &'a Targets,
-    cells: Map<u64, Cell>,
+    cells: Vec<(u64, Cell)>,
+    /// Where the cell of a key is.
+    places: Map<u64, u32>,
     templates: Map<Box<str>, usize>,
     /// Whether an answer showed that there is such an endpoint.
     exists: Vec<bool>,
+    remembered: Remembered<Known>,
     template: String,
     path: String,
+}
+
+/// What a path is of, whatever the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// A configured route, an endpoint of an inventory, or nothing that a proxy would pass on.
+    Endpoint(usize),
+    /// By its place among the templates.
+    Template(usize),
+    /// A template for which there is no place; there will be none later.
+    NoPlace,
+}
+
+/// What is remembered of a call.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    of: Of,
+    method: u8,
+    /// Since 1970; of `cells`.
+    hour: u64,
+    /// By status class.
+    cells: [u32; 6],
+}
+
+/// No cell has this place.
+const NO_CELL: u32 = u32::MAX;
+
+impl Default for Known {
+    fn default() -> Self {
+        Self::new(Of::NoPlace, 0)
+    }
+}
+
+impl Known {
+    fn new(of: Of, method: u8) -> Self {
+        Self { of, method, hour: 0, cells: [NO_CELL; 6] }
+    }
 }
 
 impl<'a> Counter<'a> {
     pub fn new(targets: &'a Targets) -> Self {
         Self {
             targets,
-            cells: Map::default(),
+            cells: Vec::new(),
+            places: Map::default(),
             templates: Map::default(),
             exists: Vec::new(),
+            remembered: Remembered::new(),
             template: String::new(),
             path: String::new(),
         }
     }
 
     pub fn count(&mut self, record: &Record<'_>) {
-        let endpoint = self.endpoint(record);
-        let key = key(endpoint, record);
-        let cell = self.cells.entry(key).or_insert(Cell {
-            calls: 0,
-            duration_us: 0,
-            bytes_out: 0,
-            first_unix_ms: u64::MAX,
-            last_unix_ms: 0,
-        });
+        let target = Target::of(record);
+        match self.remember(record, &target) {
+            Some(at) => self.count_known(at, record),
+            None => self.count_new(record, &target),
+        }
+    }
+
+    /// Finds of what a call is, or remembers that from a call before it.
+    fn remember(&mut self, record: &Record<'_>, target: &Target<'_>) -> Option<At> {
+        if self.targets.asks_query && target.query.is_some() {
+            return None;
+        }
+        let asked = Asked {
+            method: record.method,
+            host: target.host,
+            path: target.path,
+            is_decoded: record.is_decoded,
+        };
+        let (at, is_known) = self.remembered.find(&asked, self.targets.looks)?;
+        if !is_known {
+            let known = Known::new(self.of(record, target), method_number(record.method));
+            self.remembered.put(at, known);
+        }
+        Some(at)
+    }
+
+    fn count_known(&mut self, at: At, record: &Record<'_>) {
+        let Known { of, method, hour, cells } = *self.remembered.value_mut(at);
+        let (class, now) = (class_of(record.status), record.at_unix_ms / HOUR_MS);
+        let endpoint = self.endpoint(of, record);
+        let place = match cells[class] {
+            place if place != NO_CELL && hour == now => place,
+            _ => {
+                let place = self.cell(key(endpoint, method, class, now));
+                // Without a place of its own, what the answer is decides where a call is counted.
+                if of != Of::NoPlace {
+                    let known = self.remembered.value_mut(at);
+                    if known.hour != now {
+                        *known = Known { hour: now, ..Known::new(of, method) };
+                    }
+                    known.cells[class] = place;
+                }
+                place
+            }
+        };
+        self.add(place, record);
+    }
+
+    fn count_new(&mut self, record: &Record<'_>, target: &Target<'_>) {
+        let of = self.of(record, target);
+        let endpoint = self.endpoint(of, record);
+        let (class, hour) = (class_of(record.status), record.at_unix_ms / HOUR_MS);
+        let place = self.cell(key(endpoint, method_number(record.method), class, hour));
+        self.add(place, record);
+    }
+
+    fn add(&mut self, place: u32, record: &Record<'_>) {
+        let (_, cell) = &mut self.cells[place as usize];
         cell.calls += 1;
         cell.duration_us = cell.duration_us.saturating_add(record.duration_us);
         cell.bytes_out = cell.bytes_out.saturating_add(record.bytes_out);
@@ -116,12 +213,21 @@ impl<'a> Counter<'a> {
         cell.last_unix_ms = cell.last_unix_ms.max(record.at_unix_ms);
     }
 
+    /// Where the cell of a key is; it is new and empty if there was none.
+    fn cell(&mut self, key: u64) -> u32 {
+        *self.places.entry(key).or_insert_with(|| {
+            self.cells.push((key, Cell { first_unix_ms: u64::MAX, ..NOTHING }));
+            // There are far fewer: a file has so many hours, and there are so many endpoints.
+            u32::try_from(self.cells.len() - 1).unwrap_or(NO_CELL)
+        })
+    }
+
     /// Adds what another thread counted.
     pub fn merge(&mut self, other: Self) {
         let mut places = vec![self.more(); other.exists.len()];
         for (text, place) in &other.templates {
-            places[*place] = self.place(text).unwrap_or(self.more());
-            if let Some(own) = places[*place].checked_sub(self.first_template()) {
+            if let Some(own) = self.place(text) {
+                places[*place] = self.first_template() + own;
                 self.exists[own] |= other.exists[*place];
             }
         }
@@ -129,8 +235,13 @@ impl<'a> Counter<'a> {
         for (key, cell) in other.cells {
             let endpoint = endpoint_of(key);
             let endpoint = endpoint.checked_sub(first).map_or(endpoint, |place| places[place]);
-            let key = (key & 0xFFFF_FFFF) | ((endpoint as u64) << 32);
-            add(self.cells.entry(key).or_insert(Cell { first_unix_ms: u64::MAX, ..NOTHING }), &cell);
+            let place = self.cell((key & 0xFFFF_FFFF) | ((endpoint as u64) << 32));
+            let (_, sum) = &mut self.cells[place as usize];
+            sum.calls += cell.calls;
+            sum.duration_us = sum.duration_us.saturating_add(cell.duration_us);
+            sum.bytes_out = sum.bytes_out.saturating_add(cell.bytes_out);
+            sum.first_unix_ms = sum.first_unix_ms.min(cell.first_unix_ms);
+            sum.last_unix_ms = sum.last_unix_ms.max(cell.last_unix_ms);
         }
     }
 
@@ -160,43 +271,41 @@ impl<'a> Counter<'a> {
         })
     }
 
-    fn endpoint(&mut self, record: &Record<'_>) -> usize {
-        let (host, target) = split(record.target);
-        let end = memchr2(b'?', b'#', target).unwrap_or(target.len());
-        let Some(path) = spelled(&target[..end], record.is_decoded, &mut self.path) else {
-            return self.unmatched();
-        };
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let method = text(record.method);
-        let query = target.get(end + 1..).filter(|_| target.get(end) == Some(&b'?')).map(text);
-        let request = LogRequest { method, host: record.host.or(host).map(text), path: &path, query };
-        if let Some(found) = self.targets.configured.find(&request) {
-            return *found.value;
-        }
-        if let Some(place) = self.targets.listed.find(&request) {
-            return self.targets.names.len() + place;
-        }
-        let mut template = std::mem::take(&mut self.template);
-        write_template(&mut template, method, &path);
-        let exists = shows_that_it_exists(record);
-        let place = self.place(&template);
-        self.template = template;
-        match place {
-            Some(endpoint) => {
-                let place = endpoint - self.first_template();
-                self.exists[place] |= exists;
-                endpoint
+    /// Where a call is counted.
+    fn endpoint(&mut self, of: Of, record: &Record<'_>) -> usize {
+        match of {
+            Of::Endpoint(endpoint) => endpoint,
+            Of::Template(place) => {
+                self.exists[place] = self.exists[place] || shows_that_it_exists(record);
+                self.first_template() + place
             }
-            None if exists => self.more(),
-            None => self.unmatched(),
+            Of::NoPlace if shows_that_it_exists(record) => self.more(),
+            Of::NoPlace => self.unmatched(),
         }
     }
 
-    /// The endpoint of a template, new if there is room.
+    fn of(&mut self, record: &Record<'_>, target: &Target<'_>) -> Of {
+        let Some(path) = spelled(target.path, record.is_decoded, &mut self.path) else {
+            return Of::Endpoint(self.unmatched());
+        };
+        let request = LogRequest::new(record, target, &path);
+        if let Some(found) = self.targets.configured.find(&request) {
+            return Of::Endpoint(*found.value);
+        }
+        if let Some(place) = self.targets.listed.find(&request) {
+            return Of::Endpoint(self.targets.names.len() + place);
+        }
+        let mut template = std::mem::take(&mut self.template);
+        write_template(&mut template, request.method, &path);
+        let place = self.place(&template);
+        self.template = template;
+        place.map_or(Of::NoPlace, Of::Template)
+    }
+
+    /// The place of a template, new if there is room.
     fn place(&mut self, template: &str) -> Option<usize> {
-        let first = self.first_template();
         if let Some(place) = self.templates.get(template) {
-            return Some(first + place);
+            return Some(*place);
         }
         if self.templates.len() >= TEMPLATES_MAX || self.cells.len() >= CELLS_MAX {
             return None;
@@ -204,7 +313,7 @@ impl<'a> Counter<'a> {
         let place = self.exists.len();
         self.templates.insert(template.into(), place);
         self.exists.push(false);
-        Some(first + place)
+        Some(place)
     }
 
     fn unmatched(&self) -> usize {
@@ -222,24 +331,21 @@ impl<'a> Counter<'a> {
 
 const NOTHING: Cell = Cell { calls: 0, duration_us: 0, bytes_out: 0, first_unix_ms: 0, last_unix_ms: 0 };
 
-fn add(cell: &mut Cell, more: &Cell) {
-    cell.calls += more.calls;
-    cell.duration_us = cell.duration_us.saturating_add(more.duration_us);
-    cell.bytes_out = cell.bytes_out.saturating_add(more.bytes_out);
-    cell.first_unix_ms = cell.first_unix_ms.min(more.first_unix_ms);
-    cell.last_unix_ms = cell.last_unix_ms.max(more.last_unix_ms);
+/// Endpoint, hour (24 bits), method and class (4 bits each) in one word.
+fn key(endpoint: usize, method: u8, class: usize, hour: u64) -> u64 {
+    ((endpoint as u64) << 32) | ((hour & 0xFF_FFFF) << 8) | (u64::from(method) << 4) | class as u64
 }
 
-/// Endpoint, hour (24 bits), method and class (4 bits each) in one word.
-fn key(endpoint: usize, record: &Record<'_>) -> u64 {
-    let method =
-        METHODS.iter().position(|known| known.as_bytes() == record.method).unwrap_or(METHODS.len() - 1);
-    let class = match record.status {
-        100..=599 => u64::from(record.status / 100),
+fn method_number(method: &[u8]) -> u8 {
+    let place = METHODS.iter().position(|known| known.as_bytes() == method);
+    place.unwrap_or(METHODS.len() - 1) as u8
+}
+
+fn class_of(status: u16) -> usize {
+    match status {
+        100..=599 => usize::from(status / 100),
         _ => 0,
-    };
-    let hour = (record.at_unix_ms / HOUR_MS) & 0xFF_FFFF;
-    ((endpoint as u64) << 32) | (hour << 8) | ((method as u64) << 4) | class
+    }
 }
 
 fn endpoint_of(key: u64) -> usize {
@@ -255,80 +361,5 @@ fn shows_that_it_exists(record: &Record<'_>) -> bool {
     }
 }
 
-/// The host, where a target is a whole address, and the rest.
-fn split(target: &[u8]) -> (Option<&[u8]>, &[u8]) {
-    let rest = [&b"http://"[..], b"https://", b"ws://", b"wss://"]
-        .iter()
-        .find_map(|scheme| target.strip_prefix(*scheme));
-    match rest {
-        None => (None, target),
-        Some(rest) => match memchr(b'/', rest) {
-            Some(slash) => (Some(&rest[..slash]), &rest[slash..]),
-            None => (Some(rest), b"/"),
-        },
-    }
-}
-
-/// The path in its one spelling, or none where the proxy would refuse it.
-fn spelled<'p>(path: &'p [u8], is_decoded: bool, scratch: &'p mut String) -> Option<Cow<'p, str>> {
-    if !is_decoded
-        && let Ok(text) = std::str::from_utf8(path)
-        && let Ok(normal) = normalise_path(text)
-    {
-        return Some(normal);
-    }
-    scratch.clear();
-    let mut rest = path;
-    while let Some((byte, tail)) = rest.split_first() {
-        rest = tail;
-        match (byte, tail) {
-            // How nginx and Apache write what is no printable ASCII.
-            (b'\\', [b'x', high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                scratch.extend(['%', char::from(*high), char::from(*low)]);
-                rest = &tail[3..];
-            }
-            (b'+', _) if is_decoded => scratch.push_str("%20"),
-            (b'%', _) if !is_decoded => scratch.push('%'),
-            (byte, _) if byte.is_ascii_graphic() && !b"%\\#?".contains(byte) => {
-                scratch.push(char::from(*byte))
-            }
-            (byte, _) => {
-                scratch.push('%');
-                for digit in [byte >> 4, byte & 15] {
-                    scratch.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
-                }
-            }
-        }
-    }
-    normalise_path(scratch).ok()
-}
-
-struct LogRequest<'a> {
-    method: &'a str,
-    host: Option<&'a str>,
-    path: &'a str,
-    query: Option<&'a str>,
-}
-
-impl Request for LogRequest<'_> {
-    fn method(&self) -> &str {
-        self.method
-    }
-
-    fn host(&self) -> Option<&str> {
-        self.host
-    }
-
-    fn path(&self) -> &str {
-        self.path
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.query
-    }
-
-    /// Logs hold no headers: a route that asks for one is not taken.
-    fn header_values(&self, _name: &str, _visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        false
-    }
-}
+#[cfg(test)]
+mod tests;

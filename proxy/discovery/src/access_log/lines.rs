@@ -16,7 +16,10 @@ pub(super) fn combined<'a>(line: &'a [u8], clock: &mut Clock) -> Read<'a> {
         from += open + 1;
         let text = &line[from..];
         if let Some(at) = clock.common(text) {
-            let close = memchr(b']', text).ok_or("the time is not closed")?;
+            let close = match text.get(time::COMMON_BYTES) {
+                Some(b']') => time::COMMON_BYTES,
+                _ => memchr(b']', text).ok_or("the time is not closed")?,
+            };
             break (at, &text[close + 1..]);
         }
         if from > 256 {
@@ -123,8 +126,9 @@ pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// The text up to a space, and what follows it. For short words: a search for one byte costs more than they do.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    match memchr(b' ', text) {
+    match text.iter().position(|byte| *byte == b' ') {
         Some(space) => (&text[..space], &text[space + 1..]),
         None => (text, b""),
     }

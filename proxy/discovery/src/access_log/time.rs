@@ -1,6 +1,8 @@
 //! Points in time as logs write them. All of them name their zone or are UTC.
 
 const DAY_MS: u64 = 86_400_000;
+/// The length of what [`Clock::common`] reads.
+pub(super) const COMMON_BYTES: usize = 26;
 
 /// Reads times; most lines share the hour with the line before them, which is remembered.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +14,7 @@ pub(super) struct Clock {
 impl Clock {
     /// `10/Oct/2000:13:55:36 -0700`.
     pub(super) fn common(&mut self, text: &[u8]) -> Option<u64> {
-        let text: &[u8; 26] = text.get(..26)?.try_into().ok()?;
+        let text: &[u8; COMMON_BYTES] = text.get(..COMMON_BYTES)?.try_into().ok()?;
         let (&hour, &zone): (&[u8; 14], &[u8; 5]) =
             (text[..14].try_into().ok()?, text[21..].try_into().ok()?);
         let began = match self.known {

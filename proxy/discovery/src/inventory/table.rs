@@ -80,6 +80,11 @@ impl Inventory {
         &self.endpoints
     }
 
+    /// All that is asked for, further spellings too.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.table.entries().iter().map(|entry| &entry.pattern)
+    }
+
     pub fn len(&self) -> usize {
         self.endpoints.len()
     }
