@@ -194,6 +194,7 @@ fn settings(old: &RoutePlan, new: &RoutePlan) -> Vec<SettingChange> {
         changes: Changes { rewrite_legacy, rewrite_function, request, response },
         respond,
         sunset,
+        operations,
     } = old;
     let name = |function: &Option<String>| or_none(function.clone().unwrap_or_default());
     let answer = |fallback: bool| if fallback { "legacy" } else { "none" };
@@ -232,6 +233,7 @@ fn settings(old: &RoutePlan, new: &RoutePlan) -> Vec<SettingChange> {
         },
     );
     add("sunset", words(sunset.as_ref()), words(new.sunset.as_ref()));
+    add("operations", words(operations.as_ref()), words(new.operations.as_ref()));
     add("when", or_none(in_words(when)), or_none(in_words(&new.when)));
     let (before, now) = (rules(compare), rules(&new.compare));
     for ((key, from), (_, to)) in before.into_iter().zip(now) {

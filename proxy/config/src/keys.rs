@@ -144,6 +144,7 @@ pub(crate) const ROUTE: Shape = Shape {
         "response",
         "respond",
         "sunset",
+        "operations",
     ],
 };
 pub(crate) const WHEN: Shape = Shape { what: "`when`", keys: &["header", "query"] };
@@ -161,9 +162,21 @@ pub(crate) const QUERY: Shape = Shape { what: "`query`", keys: &["set", "remove"
 pub(crate) const RESPONSE: Shape = Shape { what: "`response`", keys: &["status", "set", "remove", "body"] };
 pub(crate) const RESPOND: Shape = Shape { what: "`respond`", keys: &["status", "headers", "body"] };
 /// What a route that answers by itself has no use for.
-pub(crate) const OF_A_SIDE: [&str; 13] = [
-    "legacy", "function", "files", "stage", "shadow", "canary", "live", "compare", "fallback", "timeout",
-    "rewrite", "request", "response",
+pub(crate) const OF_A_SIDE: [&str; 14] = [
+    "legacy",
+    "function",
+    "files",
+    "stage",
+    "shadow",
+    "canary",
+    "live",
+    "compare",
+    "fallback",
+    "timeout",
+    "rewrite",
+    "request",
+    "response",
+    "operations",
 ];
 pub(crate) const SUNSET: Shape = Shape { what: "`sunset`", keys: &["deprecated", "at", "link", "brownouts"] };
 pub(crate) const BROWNOUT: Shape = Shape { what: "a brownout", keys: &["from", "to"] };

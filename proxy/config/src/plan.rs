@@ -254,8 +254,26 @@ pub struct RoutePlan {
     /// The proxy's own answer; no side is asked.
     pub respond: Option<RespondPlan>,
     pub sunset: Option<SunsetPlan>,
+    /// By what calls are counted beside the route, where one path serves many operations.
+    pub operations: Option<OperationsPlan>,
     /// Line of the route in its file, from 1.
     pub line: usize,
+}
+
+/// `operations: graphql` or `json-rpc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationsPlan {
+    GraphQl,
+    JsonRpc,
+}
+
+impl fmt::Display for OperationsPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GraphQl => "graphql",
+            Self::JsonRpc => "json-rpc",
+        })
+    }
 }
 
 impl Plan {

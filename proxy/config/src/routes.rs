@@ -130,6 +130,7 @@ fn plan(route: &RouteSpec, pattern: &Pattern, id: String, document: &Document, s
         changes: route.changes.clone(),
         respond: route.respond.clone(),
         sunset: route.sunset.clone(),
+        operations: route.operations,
         line: document.position(route.span.start).line,
         id,
     }

@@ -12,7 +12,7 @@ use starve_routing::{Pattern, Predicates};
 
 use crate::changes::{Changes, FilesPlan, RespondPlan};
 use crate::document::Span;
-use crate::plan::{CallersPlan, LimitsPlan, ListenerPlan, ScalePlan, Secret};
+use crate::plan::{CallersPlan, LimitsPlan, ListenerPlan, OperationsPlan, ScalePlan, Secret};
 use crate::sunset::SunsetPlan;
 use crate::upstream::UpstreamPlan;
 use crate::url::Url;
@@ -140,6 +140,7 @@ pub(crate) struct RouteSpec {
     pub(crate) changes: Changes,
     pub(crate) respond: Option<RespondPlan>,
     pub(crate) sunset: Option<SunsetPlan>,
+    pub(crate) operations: Option<OperationsPlan>,
 }
 
 #[derive(Debug)]

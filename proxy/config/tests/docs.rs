@@ -31,7 +31,7 @@ fn every_example_is_a_valid_file() {
         plan(&format!("{rest}{example}"));
         seen += 1;
     }
-    assert_eq!(seen, 10);
+    assert_eq!(seen, 11);
 }
 
 /// The rows of a page's tables that have a key in backticks, with the default that follows it.

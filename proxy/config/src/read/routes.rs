@@ -9,6 +9,7 @@ use starve_routing::{Predicates, ValueMatch};
 
 use crate::diagnostics::Diagnostic;
 use crate::keys::{self, Shape};
+use crate::plan::OperationsPlan;
 use crate::read::{rewrite, sunset};
 use crate::reader::{Fields, Reader};
 use crate::spec::{CanarySpec, Given, RouteSpec};
@@ -69,6 +70,7 @@ fn route(reader: &mut Reader<'_>, node: &Node, base: &Path) -> Option<RouteSpec>
         changes,
         respond,
         sunset: sunset::sunset(reader, &fields),
+        operations: operations(reader, &fields),
     })
 }
 
@@ -89,6 +91,13 @@ fn on_client_abort(reader: &mut Reader<'_>, fields: &Fields<'_>) -> bool {
     reader
         .field(fields, "on-client-abort", |text| values::one_of(text, "what becomes of a write", &words))
         .or(true)
+}
+
+fn operations(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<OperationsPlan> {
+    let words = [("graphql", OperationsPlan::GraphQl), ("json-rpc", OperationsPlan::JsonRpc)];
+    let read =
+        reader.field(fields, "operations", |text| values::one_of(text, "a kind of operations", &words));
+    read.into_option().map(|at| at.value)
 }
 
 fn predicates(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Predicates {
