@@ -294,6 +294,21 @@ fn what_was_discovered_is_suggested_as_entries_that_check_takes() {
     assert!(!proxy.starve(&["suggest", "--calls", "2"]).ok().stdout.contains("/carts"));
     let site = Site::exactly(&format!("legacy: http://127.0.0.1:1\n{entries}"));
     assert!(site.starve(&["check"]).ok().stdout.contains("2 routes"));
+
+    // What has a route by now is suggested no more, by whatever name its parameter is called.
+    let site = proxy.site().clone();
+    site.write("routes.yaml", format!("{}routes:\n  - match: GET /orders/{{number:int}}\n", site.routes()));
+    proxy.admin_call("POST", "/api/reload", "{}");
+    let entries = proxy.starve(&["suggest"]).ok().stdout;
+    assert!(entries.contains("POST /orders/{orderId:int}") && !entries.contains("GET,POST"), "{entries}");
+    let text = site.routes() + entries.split("routes:\n").nth(1).unwrap();
+    site.write("routes.yaml", text);
+    assert!(site.starve(&["check"]).ok().stdout.contains("3 routes"));
+    proxy.admin_call("POST", "/api/reload", "{}");
+    let none = proxy.starve(&["suggest"]).ok().stdout;
+    assert!(none.contains("Nothing was discovered"), "{none}");
+    let json = proxy.starve(&["suggest", "--format", "json"]).ok().json();
+    assert_eq!(json, Value::Array(Vec::new()));
 }
 
 #[test]
