@@ -14,6 +14,7 @@ use starve_ledger::{LedgerError, Reader};
 use crate::callers::{self, Callers};
 use crate::control::{ControlError, FlipRequest, KillSwitch, RouteInfo};
 use crate::diffs::Diffs;
+use crate::discovered::{Findings, TellRequest};
 use crate::query::Query;
 use crate::reply::{self, Reply};
 use crate::report::{self, Report, TableStyle};
@@ -35,6 +36,8 @@ pub(crate) async fn answer(shared: &Shared, head: &Parts, body: Bytes) -> Reply 
         ("/api/report", true, _) => report(shared, head).await,
         ("/api/diffs", true, _) => diffs(shared, head).await,
         ("/api/callers", true, _) => callers(shared, head).await,
+        ("/api/discovered", true, _) => discovered(shared, head).await,
+        ("/api/discovered", _, &Method::POST) => tell(shared, &body).await,
         ("/api/events", true, _) => events(shared, head).await,
         ("/api/reload", _, &Method::POST) => reload(shared).await,
         ("/api/flip", _, &Method::POST) => flip(shared, &body).await,
@@ -178,6 +181,43 @@ async fn callers(shared: &Shared, head: &Parts) -> Reply {
     }
 }
 
+async fn discovered(shared: &Shared, head: &Parts) -> Reply {
+    let query = Query::of(&head.uri);
+    let found = match findings(shared).await {
+        Ok(found) => found,
+        Err(error) => return failed(&error),
+    };
+    let found = if query.value("review") == Some("true") { found.to_review() } else { found };
+    match query.value("format") {
+        None | Some("json") => reply::json(StatusCode::OK, &found),
+        Some("csv") => reply::text("text/csv; charset=utf-8; header=present", found.csv()),
+        Some("markdown") => reply::text("text/markdown; charset=utf-8", found.markdown()),
+        Some("table") => reply::text("text/plain; charset=utf-8", found.table()),
+        Some(format) => reply::problem(
+            StatusCode::BAD_REQUEST,
+            &format!("`format={format}` is none of json, csv, markdown, table"),
+        ),
+    }
+}
+
+/// What was discovered, looked up on a thread that may wait.
+pub(crate) async fn findings(shared: &Shared) -> Result<Findings, ControlError> {
+    let control = shared.control.clone();
+    let found = tokio::task::spawn_blocking(move || control.discovered()).await;
+    found.unwrap_or_else(|_| Err(ControlError::Failed("it broke off; see the log".to_owned())))
+}
+
+async fn tell(shared: &Shared, body: &[u8]) -> Reply {
+    let request: TellRequest = match parse(body) {
+        Ok(request) => request,
+        Err(refusal) => return *refusal,
+    };
+    match shared.control.tell(request).await {
+        Ok(answer) => reply::json(StatusCode::OK, &answer),
+        Err(error) => failed(&error),
+    }
+}
+
 async fn events(shared: &Shared, head: &Parts) -> Reply {
     let limit = match Query::of(&head.uri).limit("limit", EVENTS_DEFAULT, ROWS_MAX) {
         Ok(limit) => limit,
@@ -259,6 +299,7 @@ pub(crate) fn no_route(name: &str) -> Reply {
 fn no_such(path: &str) -> Reply {
     let allow = match path {
         "/api/reload" | "/api/flip" | "/api/kill-switch" => "POST",
+        "/api/discovered" => "GET, HEAD, POST",
         "/" | "/routes" | "/metrics" | "/healthz" | "/readyz" | "/api/status" | "/api/routes"
         | "/api/report" | "/api/callers" | "/api/diffs" | "/api/events" => "GET, HEAD",
         _ => {

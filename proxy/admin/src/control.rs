@@ -10,6 +10,8 @@ use starve_http::BoxFuture;
 use starve_ledger::Health;
 use starve_migration::{Percent, Stage};
 
+use crate::discovered::{Findings, TellAnswer, TellRequest};
+
 /// What the running proxy can tell about itself, and what can be asked of it. None of the plain functions waits.
 pub trait Control: Send + Sync + 'static {
     fn status(&self) -> Status;
@@ -31,6 +33,20 @@ pub trait Control: Send + Sync + 'static {
 
     /// Changes a route's stage by an edit of the file.
     fn flip(&self, request: FlipRequest) -> BoxFuture<Result<Flipped, ControlError>>;
+
+    /// What was discovered; may take some milliseconds, and so is asked on a thread that may wait.
+    ///
+    /// # Errors
+    /// This proxy discovers nothing.
+    fn discovered(&self) -> Result<Findings, ControlError> {
+        Err(ControlError::Unsupported("this proxy discovers nothing".to_owned()))
+    }
+
+    /// What a person says of discovered endpoints, remembered over restarts.
+    fn tell(&self, request: TellRequest) -> BoxFuture<Result<TellAnswer, ControlError>> {
+        let _ = request;
+        Box::pin(async { Err(ControlError::Unsupported("this proxy discovers nothing".to_owned())) })
+    }
 
     /// Sends one route, or all, to the monolith without touching the file; or takes that back.
     fn kill_switch(&self, switch: KillSwitch) -> BoxFuture<Result<(), ControlError>> {

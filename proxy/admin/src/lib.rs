@@ -11,6 +11,7 @@ mod api;
 mod callers;
 pub mod control;
 mod diffs;
+mod discovered;
 mod pages;
 mod query;
 mod reply;
@@ -24,6 +25,10 @@ pub use control::{
     Status,
 };
 pub use diffs::{Diffs, Sample};
+pub use discovered::{
+    Findings, FoundEndpoint, FoundValue, GuardedPath, Sure, TOLD_MAX, TellAction, TellAnswer, TellRequest,
+    UnmatchedCalls, UnmatchedPath, told,
+};
 pub use query::encoded;
 pub use report::Report;
 pub use server::{ServeError, Settings, serve};

@@ -228,6 +228,7 @@ fn fill(path: &std::path::Path) {
         class: 2,
         calls: 10,
         duration_us: 10,
+        apart: 0,
         last_at_unix_ms: now,
     });
     for (verdict, n) in [("equal", 75), ("different_body", 25), ("function_error", 2), ("shed", 3)] {

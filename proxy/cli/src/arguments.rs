@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Callers(Callers),
     /// Show where the answers of the two sides differ, with samples.
     Diffs(Diffs),
+    /// List what was discovered in traffic and how sure that is; say what belongs together.
+    Discovered(Discovered),
     /// Print entries for routes.yaml for the endpoints that were discovered in traffic.
     Suggest(Suggest),
     /// Starts a function's process so that it ends with the proxy.
@@ -208,6 +210,47 @@ pub(crate) struct Diffs {
     /// Samples per call of this command.
     #[arg(long, default_value_t = 10)]
     pub(crate) limit: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+                  starve discovered --review\n  \
+                  starve discovered merge '/teams/{name}'     all teams are one endpoint\n  \
+                  starve discovered split /teams/search       but this one is an endpoint of its own\n  \
+                  starve discovered forget '/teams/{name}'"
+)]
+pub(crate) struct Discovered {
+    #[command(subcommand)]
+    pub(crate) tell: Option<Tell>,
+    /// Only endpoints of which it is not certain that they are one, to be merged or split.
+    #[arg(long)]
+    pub(crate) review: bool,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tell {
+    /// Count the endpoints that this path takes as one, with all their calls so far. Not to be undone for calls that
+    /// were added up.
+    Merge(TellPath),
+    /// Count this path by itself from now on, where its words were taken for values.
+    Split(TellPath),
+    /// Take back what was said of this path; what was added up stays so.
+    Forget(TellPath),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TellPath {
+    /// As in `match:`, without method and host: /teams/{name}.
+    pub(crate) path: String,
+    /// Only say what would become what.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

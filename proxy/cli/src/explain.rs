@@ -98,6 +98,7 @@ fn changes(route: &RoutePlan) -> Vec<String> {
     };
     add("request", route.changes.request.to_string());
     add("response", route.changes.response.to_string());
+    add("operations", route.operations.map(|operations| operations.to_string()).unwrap_or_default());
     if let Some(sunset) = &route.sunset {
         add("sunset", sunset.to_string());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

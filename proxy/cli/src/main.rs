@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod diff;
 mod diffs;
+mod discovered;
 mod explain;
 mod flip;
 mod import;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Callers(callers) => callers::run(&arguments.global, &callers),
         Command::Diff(diff) => diff::run(&arguments.global, &diff),
         Command::Diffs(diffs) => diffs::run(&arguments.global, &diffs),
+        Command::Discovered(discovered) => discovered::run(&arguments.global, &discovered),
         Command::Suggest(suggest) => suggest::run(&arguments.global, &suggest),
         Command::Launch(launch) => return starve_functions::process::launch(launch.command),
     };

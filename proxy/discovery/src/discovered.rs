@@ -25,6 +25,8 @@ pub struct Call<'a> {
     pub location: Option<&'a str>,
     pub now_unix_s: u64,
     pub duration: Duration,
+    /// A health check, bot or scanner made it, as far as its user agent says so.
+    pub apart: bool,
 }
 
 /// Where a call is counted.
@@ -38,6 +40,17 @@ pub enum RowKey {
     Guarded(Option<Template>),
     /// Endpoints for which the table had no place left.
     Other,
+}
+
+/// How many calls were observed, by what they showed at that moment. Unlike the rows these only grow: what turns out
+/// later to be an endpoint stays where it was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    pub endpoint: u64,
+    pub guarded: u64,
+    pub unmatched: u64,
+    /// Of endpoints for which there was no place.
+    pub more: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +87,7 @@ pub struct Discovered {
     pub(crate) leaves: Leaves,
     candidates: Candidates,
     unmatched: Top,
+    observed: Observed,
     /// The template being looked up: kept, so that it costs no allocation.
     text: String,
     calls_settled: u64,
@@ -101,6 +115,7 @@ impl Discovered {
             leaves,
             candidates: Candidates::default(),
             unmatched: Top::default(),
+            observed: Observed::default(),
             text: String::new(),
             calls_settled: 0,
             calls: 0,
@@ -134,17 +149,21 @@ impl Discovered {
     }
 
     /// What a person says are endpoints: a parameter of the pattern takes every value at its place for one endpoint,
-    /// a literal word is never taken for a value. Replaces what was told before.
+    /// a literal word is never taken for a value. The order of the patterns means nothing. Replaces what was told
+    /// before; what was joined stays joined, and what the ledger knows is restored after this.
     pub fn tell(&mut self, patterns: &[Pattern]) {
         self.trie.nothing_told();
-        for pattern in patterns {
-            self.trie.told(told(pattern), &mut self.leaves);
+        let mut all: Vec<_> = patterns.iter().map(told).collect();
+        // Words that stay are known before the values beside them are joined.
+        all.sort();
+        for steps in all {
+            self.trie.told(steps, &mut self.leaves);
         }
     }
 
     /// Counts one call.
     pub fn observe(&mut self, call: &Call<'_>) {
-        let one = Tally::one(call.status, call.now_unix_s, call.duration);
+        let one = Tally::one(call.status, call.now_unix_s, call.duration, call.apart);
         let method = method_number(call.method);
         self.calls += 1;
         let login = call.location.is_some_and(is_login);
@@ -154,6 +173,7 @@ impl Discovered {
             && let Some(leaf) = self.trie.node(found.node).leaf(method)
             && !(found.new_form && evidence == Evidence::Exists)
         {
+            self.observed.endpoint += 1;
             return self.leaves.count(leaf, &one);
         }
         match evidence {
@@ -170,12 +190,14 @@ impl Discovered {
             }
             Evidence::Refused => {
                 write_template(&mut self.text, call.method, call.path);
+                self.observed.guarded += 1;
                 self.candidates.refused(&self.text, &one, &mut self.leaves, GUARDED);
             }
             Evidence::Nothing => {
                 write_template(&mut self.text, call.method, call.path);
                 self.candidates.missed(&self.text);
                 self.unmatched.count(&self.text);
+                self.observed.unmatched += 1;
                 self.leaves.count(UNMATCHED, &one);
             }
         }
@@ -199,6 +221,16 @@ impl Discovered {
     /// How many endpoints lost their row for want of places.
     pub fn evicted(&self) -> u64 {
         self.trie.evicted
+    }
+
+    /// How many calls were observed, by what they showed.
+    pub fn observed(&self) -> Observed {
+        self.observed
+    }
+
+    /// How often a path that is only refused found no place to be watched.
+    pub fn turned_away(&self) -> u64 {
+        self.candidates.turned_away_in_all()
     }
 
     /// Paths that are refused so regularly that there must be something, the most frequent first.
@@ -257,8 +289,10 @@ impl Discovered {
 
     fn learn(&mut self, path: &str, method: u8) -> LeafId {
         if !self.trie.has_room(&mut self.leaves, OTHER) {
+            self.observed.more += 1;
             return OTHER;
         }
+        self.observed.endpoint += 1;
         let node = self.trie.add(Steps::of_path(path), method, &mut self.leaves);
         self.trie.leaf_at(node, method, &mut self.leaves)
     }

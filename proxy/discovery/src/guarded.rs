@@ -28,6 +28,7 @@ pub struct Guarded {
 pub(crate) struct Candidates {
     seen: BTreeMap<Box<str>, Candidate>,
     turned_away: usize,
+    turned_away_in_all: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,7 @@ impl Candidates {
         }
         if self.seen.len() == CANDIDATES_MAX {
             self.turned_away += 1;
+            self.turned_away_in_all += 1;
             if self.turned_away == CANDIDATES_MAX {
                 self.halve(leaves, others);
             }
@@ -89,6 +91,10 @@ impl Candidates {
 
     pub(crate) fn len(&self) -> usize {
         self.seen.len()
+    }
+
+    pub(crate) fn turned_away_in_all(&self) -> u64 {
+        self.turned_away_in_all
     }
 
     /// The most refused first.

@@ -13,13 +13,7 @@ pub const SHOWN_MAX: usize = 2_048;
 pub struct Shown {
     pub row: Row,
     pub was: Vec<RowKey>,
-}
-
-/// An endpoint with values in its path, for a person to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub row: Row,
-    /// From left to right.
+    /// What in its path is a value, from left to right.
     pub values: Vec<Evident>,
 }
 
@@ -43,6 +37,10 @@ impl Discovered {
             .map(|(id, leaf)| Shown {
                 row: Row { key: late.key(&leaf.place), tally: leaf.total },
                 was: late.leaves.names(id).iter().map(|name| row_key(name)).collect(),
+                values: match leaf.place {
+                    Place::Node(node, _) => late.values_above(node),
+                    _ => Vec::new(),
+                },
             })
             .collect();
         let rank = |shown: &Shown| {
@@ -54,7 +52,11 @@ impl Discovered {
         if !more.is_empty() {
             let other = all.iter().position(|shown| shown.row.key == RowKey::Other).unwrap_or_else(|| {
                 let tally = late.leaves.get(OTHER).total;
-                all.push(Shown { row: Row { key: RowKey::Other, tally }, was: Vec::new() });
+                all.push(Shown {
+                    row: Row { key: RowKey::Other, tally },
+                    was: Vec::new(),
+                    values: Vec::new(),
+                });
                 all.len() - 1
             });
             for shown in more {
@@ -62,28 +64,6 @@ impl Discovered {
                 all[other].was.extend(shown.was);
             }
         }
-        all
-    }
-
-    /// The endpoints with values in their paths, the most called first, at most [`SHOWN_MAX`].
-    pub fn review(&self) -> Vec<Finding> {
-        let late = self.late();
-        let mut all: Vec<_> = late
-            .leaves
-            .all()
-            .filter_map(|(_, leaf)| match leaf.place {
-                Place::Node(node, _) if leaf.total.total() > 0 => Some(Finding {
-                    row: Row { key: late.key(&leaf.place), tally: leaf.total },
-                    values: late.values_above(node),
-                }),
-                _ => None,
-            })
-            .filter(|finding| !finding.values.is_empty())
-            .collect();
-        all.sort_by_cached_key(|finding| {
-            (std::cmp::Reverse(finding.row.tally.total()), finding.row.key.clone())
-        });
-        all.truncate(SHOWN_MAX);
         all
     }
 

@@ -13,17 +13,20 @@ pub struct Tally {
     pub calls: [u64; 6],
     /// The sum of the durations, by status class.
     pub duration: [Duration; 6],
+    /// Of the calls, those of health checks, bots and scanners.
+    pub apart: [u64; 6],
     pub first_seen_unix_s: u64,
     pub last_seen_unix_s: u64,
 }
 
 impl Tally {
-    /// One call. `status` is 0 when there was no answer.
-    pub fn one(status: u16, now_unix_s: u64, duration: Duration) -> Self {
+    /// One call. `status` is 0 when there was no answer; `apart`: a health check, bot or scanner made it.
+    pub fn one(status: u16, now_unix_s: u64, duration: Duration, apart: bool) -> Self {
         let class = class_of(status);
         let mut tally =
             Self { first_seen_unix_s: now_unix_s, last_seen_unix_s: now_unix_s, ..Self::default() };
         tally.calls[class] = 1;
+        tally.apart[class] = u64::from(apart);
         tally.duration[class] = duration;
         tally
     }
@@ -50,6 +53,7 @@ impl Tally {
         self.last_seen_unix_s = self.last_seen_unix_s.max(other.last_seen_unix_s);
         for class in 0..self.calls.len() {
             self.calls[class] += other.calls[class];
+            self.apart[class] += other.apart[class];
             self.duration[class] = self.duration[class].saturating_add(other.duration[class]);
         }
     }
@@ -58,6 +62,7 @@ impl Tally {
         let mut added = *self;
         for class in 0..self.calls.len() {
             added.calls[class] -= before.calls[class];
+            added.apart[class] = self.apart[class].saturating_sub(before.apart[class]);
             added.duration[class] = self.duration[class].saturating_sub(before.duration[class]);
         }
         added

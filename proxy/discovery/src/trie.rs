@@ -5,10 +5,12 @@
 
 mod join;
 mod sweep;
+mod told;
 
 use std::collections::BTreeMap;
 
 pub(crate) use join::CALLS_OF_AN_ENDPOINT;
+pub(crate) use told::Told;
 
 use crate::kind::{Kind, Kinds, WORD_BYTES_MAX};
 use crate::known::Known;
@@ -77,6 +79,8 @@ pub enum Why {
     /// Their form says it.
     #[default]
     Form,
+    /// It was found before the last start; the reason is not kept.
+    Before,
     /// Most of the words in this place are values in another.
     Known,
     /// The same words follow most of them.
@@ -181,8 +185,12 @@ impl Trie {
     /// The node of a path, if the tree has it.
     pub(crate) fn find(&self, path: &str) -> Option<Found> {
         let mut found = Found { node: ROOT, new_form: false };
+        let mut rest = None;
         for step in Steps::of_path(path) {
-            let (next, new_form) = self.next(found.node, &step)?;
+            rest = self.told_rest_of(found.node).or(rest);
+            let Some((next, new_form)) = self.next(found.node, &step) else {
+                return rest.map(|node| Found { node, new_form: false });
+            };
             found.new_form |= new_form;
             found.node = next;
             if matches!(self.node(next).what, What::Rest) {
@@ -205,7 +213,9 @@ impl Trie {
     /// a value is only taken for one where the values of its place go on as it does; else it is judged later.
     pub(crate) fn add(&mut self, mut steps: Steps<'_>, method: u8, leaves: &mut Leaves) -> NodeId {
         let mut node = ROOT;
+        let mut rest = None;
         while let Some(step) = steps.next() {
+            rest = self.told_rest_of(node).or(rest);
             node = match self.next(node, &step) {
                 Some((next, _))
                     if self.is_doubtful(node, next, &step) && !self.leads_to(next, &steps, method) =>
@@ -217,7 +227,11 @@ impl Trie {
                     self.note(next, &step);
                     next
                 }
-                None => self.grow(node, &step, leaves),
+                // Beside a word that a person split off, what they merged goes on.
+                None => match rest {
+                    Some(rest) => return rest,
+                    None => self.grow(node, &step, leaves),
+                },
             };
             if matches!(self.node(node).what, What::Rest) {
                 break;
@@ -306,7 +320,8 @@ impl Trie {
             Step::Rest => self.child(from, REST.into(), What::Rest),
             Step::Ending(text) => self.child(from, ending_key(text).into(), What::Ending(text.into())),
             Step::Value(kind) => {
-                let value = self.make_value(from, Why::Form, leaves);
+                let why = if kind.is_some() { Why::Form } else { Why::Before };
+                let value = self.make_value(from, why, leaves);
                 self.note_kind(value, kind);
                 value
             }
@@ -411,40 +426,6 @@ impl Trie {
         }
     }
 
-    pub(crate) fn told(&mut self, steps: impl IntoIterator<Item = Told>, leaves: &mut Leaves) {
-        let mut node = ROOT;
-        for step in steps {
-            node = match step {
-                Told::Word(word) => match self.node(node).children.get(word.as_str()) {
-                    Some(child) => *child,
-                    None => self.child(node, word.as_str().into(), What::Word(word.as_str().into(), None)),
-                },
-                Told::Value { words } => {
-                    let value = self.make_value(node, Why::Told, leaves);
-                    if let What::Value(own) = &mut self.node_mut(value).what {
-                        own.why = Why::Told;
-                        own.words |= words;
-                    }
-                    self.node_mut(value).told = true;
-                    if words {
-                        self.take_words(node, value, leaves, |_, _| false);
-                    }
-                    value
-                }
-                Told::Ending(text) => match self.node(node).children.get(&*ending_key(&text)) {
-                    Some(child) => *child,
-                    None => self.child(node, ending_key(&text).into(), What::Ending(text.as_str().into())),
-                },
-                Told::Rest => match self.node(node).children.get(REST) {
-                    Some(child) => *child,
-                    None => self.child(node, REST.into(), What::Rest),
-                },
-            };
-            self.node_mut(node).told = true;
-        }
-        self.changed = true;
-    }
-
     /// Says which leaves have another name since the last time.
     pub(crate) fn settle_names(&mut self, leaves: &mut Leaves) {
         let mut renamed = std::mem::take(&mut self.renamed);
@@ -452,12 +433,6 @@ impl Trie {
         renamed.dedup();
         for node in renamed {
             self.renamed_below(node, leaves);
-        }
-    }
-
-    pub(crate) fn nothing_told(&mut self) {
-        for node in &mut self.nodes {
-            node.told = false;
         }
     }
 
@@ -498,14 +473,6 @@ impl Trie {
         self.changed = true;
         leaf
     }
-}
-
-/// A step of what a person said.
-pub(crate) enum Told {
-    Word(String),
-    Value { words: bool },
-    Ending(String),
-    Rest,
 }
 
 fn ending_key(text: &str) -> String {

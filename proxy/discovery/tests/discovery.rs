@@ -10,7 +10,8 @@ use starve_discovery::{
 use starve_routing::normalise_path;
 
 fn call<'a>(method: &'a str, path: &'a str, status: u16) -> Call<'a> {
-    Call { method, path, status, location: None, now_unix_s: 1_000, duration: Duration::from_millis(2) }
+    let duration = Duration::from_millis(2);
+    Call { method, path, status, location: None, now_unix_s: 1_000, duration, apart: false }
 }
 
 fn calls(discovered: &Discovered, key: &RowKey) -> u64 {
@@ -261,7 +262,7 @@ fn words_are_values_when_the_same_words_follow_them() {
         "GET /repos/{value}/{value}/stars",
     ];
     assert_eq!(shown(&discovered), expected);
-    let review = discovered.review();
+    let review: Vec<_> = discovered.shown().into_iter().filter(|shown| !shown.values.is_empty()).collect();
     assert_eq!(review.len(), 3);
     assert_eq!(review[0].values[0].why, Why::Below);
     assert!(!review[0].values[0].examples.is_empty());
@@ -312,6 +313,70 @@ fn what_a_person_says_wins_and_stays() {
     }
     assert_eq!(calls(&discovered, &template("GET", "/teams/best")), 1);
     assert_eq!(calls(&discovered, &template("GET", "/teams/{value}")), 303);
+}
+
+#[test]
+fn a_merge_takes_all_that_was_found_before_but_what_was_split_off() {
+    let mut discovered = Discovered::new();
+    let paths =
+        ["/teams/red", "/teams/new", "/teams/7", "/teams/best", "/docs/a/b", "/docs/c/7/d", "/docs/c"];
+    for path in paths {
+        discovered.observe(&call("GET", path, 200));
+    }
+    discovered.drain_changes();
+    let told = ["* /teams/{name}", "* /docs/{path*}", "* /teams/best", "* /docs/c"];
+    discovered.tell(&told.map(|pattern| pattern.parse().unwrap()));
+    let expected = ["GET /docs/c", "GET /docs/{rest}", "GET /teams/best", "GET /teams/{value}"];
+    assert_eq!(shown(&discovered), expected);
+    let mut was: Vec<_> = discovered.drain_changes().into_iter().flat_map(|change| change.was).collect();
+    was.sort();
+    let joined = ["/docs/a/b", "/docs/c/7/d", "/teams/7", "/teams/new", "/teams/red"];
+    assert_eq!(was, joined.map(|path| template("GET", path)));
+    assert_eq!(calls(&discovered, &template("GET", "/docs/{rest}")), 2);
+    // New words and new depths go the same way.
+    for path in ["/teams/search", "/docs/x/y/z", "/docs/c/9"] {
+        discovered.observe(&call("GET", path, 200));
+    }
+    assert_eq!(shown(&discovered), expected);
+    let why: Vec<_> =
+        discovered.shown().iter().flat_map(|row| row.values.clone()).map(|value| value.why).collect();
+    assert_eq!(why, [Why::Told]);
+}
+
+#[test]
+fn what_was_told_and_found_is_the_same_after_a_restart_and_can_be_taken_back() {
+    let told = ["* /teams/{name}", "* /teams/best"].map(|pattern| pattern.parse().unwrap());
+    let rows = [("/teams/{value}", 40), ("/teams/best", 7), ("/teams/late", 1)];
+    let mut discovered = Discovered::new();
+    discovered.tell(&told);
+    for (path, calls) in rows {
+        let mut tally = Tally::default();
+        tally.calls[2] = calls;
+        discovered.restore(&Row { key: template("GET", path), tally });
+    }
+    assert_eq!(shown(&discovered), ["GET /teams/best", "GET /teams/{value}"]);
+    assert_eq!(calls(&discovered, &template("GET", "/teams/{value}")), 41);
+    let changes = discovered.drain_changes();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes[0].was, [template("GET", "/teams/late")]);
+    // Without the word of a person the rules judge: what was joined stays so, and the word is one of its values.
+    discovered.tell(&[]);
+    discovered.settle();
+    assert_eq!(shown(&discovered), ["GET /teams/{value}"]);
+    assert_eq!(calls(&discovered, &template("GET", "/teams/{value}")), 48);
+}
+
+#[test]
+fn what_was_observed_is_counted_by_what_it_showed() {
+    let mut discovered = Discovered::new();
+    for (path, status) in [("/a", 200), ("/a", 500), ("/b", 403), ("/c", 404), ("/c", 404)] {
+        discovered.observe(&call("GET", path, status));
+    }
+    discovered.observe(&Call { apart: true, ..call("GET", "/a", 200) });
+    let observed = discovered.observed();
+    assert_eq!((observed.endpoint, observed.guarded, observed.unmatched, observed.more), (3, 1, 2, 0));
+    let row = discovered.rows().find(|row| row.key == template("GET", "/a")).unwrap();
+    assert_eq!((row.tally.calls, row.tally.apart), ([0, 0, 2, 0, 0, 1], [0, 0, 1, 0, 0, 0]));
 }
 
 /// What the ledger does with changes.
@@ -374,7 +439,7 @@ proptest! {
             let location = login.then_some("/login");
             let duration = Duration::from_secs(*duration_s);
             discovered.observe(&Call { location, duration, ..call(method, path, *status) });
-            expected.add(&Tally::one(*status, 1_000, duration));
+            expected.add(&Tally::one(*status, 1_000, duration, false));
             if n % drain_every == 0 || n == restart_at || n + 1 == observed.len() {
                 apply(&mut ledger, &mut discovered);
             }

@@ -11,11 +11,12 @@ use http_body::Body as _;
 use starve_http::{Body, End, Observed, Observer, Request};
 use starve_listener::InFlight;
 use starve_migration::Side;
-use starve_telemetry::{Call, RouteStats};
+use starve_telemetry::{Call, Code, RouteStats};
 
 use crate::admission::Place;
 use crate::callers;
 use crate::observations::Observation;
+use crate::operations::Seeking;
 use crate::route::Route;
 use crate::shared::Shared;
 
@@ -29,6 +30,9 @@ pub(crate) struct Exchange {
     /// What came of a request's body whose length was not declared.
     received: Option<Arc<AtomicU64>>,
     held: Option<Held>,
+    /// Of a route that counts its operations.
+    seeking: Option<Box<Seeking>>,
+    code: Code,
 }
 
 /// What a request occupies until its answer has ended.
@@ -47,6 +51,7 @@ struct Unmatched {
     path: String,
     status: u16,
     location: Option<String>,
+    apart: bool,
 }
 
 impl Exchange {
@@ -60,6 +65,7 @@ impl Exchange {
         worker: usize,
         client: IpAddr,
     ) -> Self {
+        let family = callers::family(request.headers());
         let unmatched = (route.is_discovered() && listed.is_none()).then(|| {
             Box::new(Unmatched {
                 shared: shared.clone(),
@@ -68,11 +74,11 @@ impl Exchange {
                 path: request.uri().path().to_owned(),
                 status: 0,
                 location: None,
+                apart: family.kind().apart().is_some(),
             })
         });
         let stats = listed.as_ref().unwrap_or_else(|| route.stats());
         let mut call = stats.begin(request.method().as_str());
-        let family = callers::family(request.headers());
         call.made_by(family.kind());
         shared.callers.note(worker, route.kept.number, request.headers(), family, client);
         Self {
@@ -82,6 +88,8 @@ impl Exchange {
             fields: Vec::new(),
             received: None,
             held: Some(Held { _in_flight: in_flight, _place: Some(place) }),
+            seeking: None,
+            code: Code::None,
         }
     }
 
@@ -94,7 +102,17 @@ impl Exchange {
             fields: Vec::new(),
             received: None,
             held: Some(Held { _in_flight: in_flight, _place: None }),
+            seeking: None,
+            code: Code::None,
         }
+    }
+
+    /// Finds out which operation the call is for, where the route counts them.
+    pub(crate) fn seek_operation(&mut self, route: &Route, worker: usize, request: Request) -> Request {
+        let Some(protocol) = route.operations() else { return request };
+        let (request, seeking) = Seeking::begin(protocol, &route.kept.operations, worker, request);
+        self.seeking = seeking.map(Box::new);
+        request
     }
 
     /// Counts the request's body: by its declared length, else as it comes.
@@ -136,6 +154,7 @@ impl Exchange {
     }
 
     pub(crate) fn head(&mut self, head: &response::Parts) {
+        self.code = Code::of(head.status.as_u16());
         if let Some(call) = &mut self.call {
             call.head(head.status.as_u16());
         }
@@ -160,10 +179,14 @@ impl Observer for Exchange {
             call.request_bytes(received.load(Relaxed));
         }
         if let Some(unmatched) = self.unmatched.take() {
-            let Unmatched { shared, worker, method, path, status, location } = *unmatched;
+            let Unmatched { shared, worker, method, path, status, location, apart } = *unmatched;
             let duration = call.elapsed();
-            let observation = Observation { method, path, status, location, duration };
+            let observation = Observation { method, path, status, location, duration, apart };
             shared.observations.push(worker, observation);
+        }
+        if let Some(seeking) = self.seeking.take() {
+            let code = if end == End::Failed { Code::None } else { self.code };
+            seeking.end((self.side, code), call.elapsed());
         }
         // A client that leaves half-way was answered all the same; a side that breaks off has not answered.
         call.finish(end != End::Failed);

@@ -52,6 +52,7 @@ pub(crate) fn record(change: &Change, batch: &mut Batch) {
             class,
             calls,
             duration_us: u64::try_from(added.duration[usize::from(class)].as_micros()).unwrap_or(u64::MAX),
+            apart: added.apart[usize::from(class)],
             last_at_unix_ms: added.last_seen_unix_s * 1_000,
         });
     }
@@ -60,13 +61,17 @@ pub(crate) fn record(change: &Change, batch: &mut Batch) {
 /// Calls that came faster than they can be looked at.
 pub(crate) fn unseen(calls: u64, now_unix_ms: u64) -> DiscoveredCount {
     let (template, method) = name(&RowKey::Other);
-    DiscoveredCount { template, method, class: 0, calls, duration_us: 0, last_at_unix_ms: now_unix_ms }
+    let at = now_unix_ms;
+    DiscoveredCount { template, method, class: 0, calls, duration_us: 0, apart: 0, last_at_unix_ms: at }
 }
 
-/// What earlier runs found.
+/// What earlier runs found, and what a person said of it.
 pub(crate) fn restore(ledger: &Path) -> Result<Discovered, LedgerError> {
+    let reader = Reader::open(ledger)?;
     let mut discovered = Discovered::new();
-    for row in Reader::open(ledger)?.discovered(0)? {
+    // First: it decides where the rows belong.
+    discovered.tell(&starve_admin::told(&reader.told()?));
+    for row in reader.discovered(0)? {
         let mut tally = Tally {
             first_seen_unix_s: row.first_unix_ms / 1_000,
             last_seen_unix_s: row.last_unix_ms / 1_000,
@@ -75,6 +80,7 @@ pub(crate) fn restore(ledger: &Path) -> Result<Discovered, LedgerError> {
         let class = usize::from(row.class.min(5));
         tally.calls[class] = row.calls;
         tally.duration[class] = Duration::from_micros(row.duration_us);
+        tally.apart[class] = row.apart;
         discovered.restore(&Row { key: key(&row.template, &row.method), tally });
     }
     Ok(discovered)

@@ -1,6 +1,7 @@
 //! What `/metrics` shows: every metric of the catalogue, from the counts as they are now.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
 use starve_functions::{InstanceState, Outcome};
@@ -55,6 +56,10 @@ fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
             let last_call = seen.last_call_ms as f64 / 1_000.0;
             out.add_float(&catalogue::ROUTE_LAST_CALL, &[id, side.as_str()], last_call);
         }
+        for ((operation, side, code), sum) in route.kept.operations.sums() {
+            let labels = [id, &operation, side_label(side), code.as_str()];
+            out.add(&catalogue::OPERATION_REQUESTS, &labels, sum.calls);
+        }
         if let Some(plan) = &route.plan {
             for stage in Stage::ALL {
                 let is_in = u64::from(plan.policy.stage == stage);
@@ -69,7 +74,7 @@ fn routes(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     let told = proxy.told();
     out.add_float(&catalogue::LEGACY_CALL_RATIO, &[], told.legacy_call_ratio);
     out.add(&catalogue::DEAD_ROUTES, &[], told.dead_routes);
-    out.add(&catalogue::DISCOVERED_ROUTES, &[], proxy.discovered_count() as u64);
+    discovered(proxy, out);
 }
 
 /// A series each for the first endpoints, whether they were called or not, and one for all others together.
@@ -97,6 +102,25 @@ fn listed(proxy: &Proxy, generation: &Generation, out: &mut Exposition) {
     }
     add_requests(out, starve_ledger::MORE, &more);
     out.add(&catalogue::INVENTORY_ROUTES, &[], listed.len() as u64);
+}
+
+fn discovered(proxy: &Proxy, out: &mut Exposition) {
+    let discovered = proxy.discovered.lock().unwrap_or_else(PoisonError::into_inner);
+    let (observed, templates) = (discovered.observed(), discovered.templates() as u64);
+    let (evicted, turned_away) = (discovered.evicted(), discovered.turned_away());
+    drop(discovered);
+    for (result, calls) in [
+        ("endpoint", observed.endpoint),
+        ("guarded", observed.guarded),
+        ("unmatched", observed.unmatched),
+        ("more", observed.more),
+    ] {
+        out.add(&catalogue::DISCOVERED_REQUESTS, &[result], calls);
+    }
+    out.add(&catalogue::DISCOVERED_ROUTES, &[], templates);
+    out.add(&catalogue::LIMIT_HITS, &["discovered-endpoints"], evicted + observed.more);
+    out.add(&catalogue::LIMIT_HITS, &["discovered-guarded"], turned_away);
+    out.add(&catalogue::LIMIT_HITS, &["discovered-waiting"], proxy.shared.observations.unseen_in_all());
 }
 
 fn add_requests(out: &mut Exposition, route: &str, cells: &BTreeMap<Cell, u64>) {

@@ -20,6 +20,8 @@ pub(crate) struct Observation {
     /// Where a redirect leads: one to a login shows no endpoint.
     pub(crate) location: Option<String>,
     pub(crate) duration: Duration,
+    /// A health check, bot or scanner called.
+    pub(crate) apart: bool,
 }
 
 /// A list per worker, so that a call takes only its own worker's lock, which nobody holds but the
@@ -28,11 +30,16 @@ pub(crate) struct Observation {
 pub(crate) struct Observations {
     workers: Box<[CachePadded<Mutex<Vec<Observation>>>]>,
     unseen: AtomicU64,
+    unseen_in_all: AtomicU64,
 }
 
 impl Observations {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { workers: (0..workers).map(|_| CachePadded::default()).collect(), unseen: AtomicU64::new(0) }
+        Self {
+            workers: (0..workers).map(|_| CachePadded::default()).collect(),
+            unseen: AtomicU64::new(0),
+            unseen_in_all: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn push(&self, worker: usize, observation: Observation) {
@@ -41,7 +48,13 @@ impl Observations {
             waiting.push(observation);
         } else {
             self.unseen.fetch_add(1, Relaxed);
+            self.unseen_in_all.fetch_add(1, Relaxed);
         }
+    }
+
+    /// How many calls came faster than they could be looked at.
+    pub(crate) fn unseen_in_all(&self) -> u64 {
+        self.unseen_in_all.load(Relaxed)
     }
 
     /// All that has come since the last time, and how many more there were than can wait.

@@ -83,6 +83,7 @@ fn begin(
     let occupied = (in_flight, place);
     let mut exchange = Exchange::begin(&route, listed, &request, occupied, shared, worker, client);
     let request = exchange.count_upload(request);
+    let request = exchange.seek_operation(&route, worker, request);
     let answering = route.answer(shared, request, &mut exchange, peer);
     Ok(Begun { shared: shared.clone(), route, exchange, switch, answering })
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use starve_admin::{
-    Control, ControlError, FlipRequest, Flipped, KillSwitch, LastReload, ReloadError, Reloaded, RouteInfo,
-    Status,
+    Control, ControlError, Findings, FlipRequest, Flipped, KillSwitch, LastReload, ReloadError, Reloaded,
+    RouteInfo, Status, TellAnswer, TellRequest,
 };
 use starve_config::{Diagnostics, FlipError, PlanDiff, RoutePlan, diff, flip};
 use starve_discovery::Discovered;
@@ -16,6 +16,7 @@ use starve_http::BoxFuture;
 use starve_ledger::{EventKind, Ledger};
 use starve_listener::{Counters, Handshakes};
 use starve_migration::{Percent, Stage};
+use starve_routing::Pattern;
 
 use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile};
@@ -34,6 +35,8 @@ pub(crate) struct Proxy {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) discovered: Arc<Mutex<Discovered>>,
+    /// What a person said of discovered endpoints.
+    pub(crate) told_endpoints: Mutex<Vec<Pattern>>,
     pub(crate) workshop: Workshop,
     pub(crate) certificates: Certificates,
     pub(crate) file: ConfigFile,
@@ -73,11 +76,6 @@ impl Proxy {
     /// The figures that the last report gave.
     pub(crate) fn told(&self) -> Told {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Endpoint templates learnt so far.
-    pub(crate) fn discovered_count(&self) -> usize {
-        self.discovered.lock().unwrap_or_else(PoisonError::into_inner).templates()
     }
 
     /// Reads the file and puts it in force, all or nothing. Requests in flight end in the generation in
@@ -314,6 +312,18 @@ impl Control for Controlled {
 
     fn flip(&self, request: FlipRequest) -> BoxFuture<Result<Flipped, ControlError>> {
         Box::pin(self.0.clone().flip_file(request))
+    }
+
+    fn discovered(&self) -> Result<Findings, ControlError> {
+        Ok(self.0.findings())
+    }
+
+    fn tell(&self, request: TellRequest) -> BoxFuture<Result<TellAnswer, ControlError>> {
+        let proxy = self.0.clone();
+        Box::pin(async move {
+            let told = tokio::task::spawn_blocking(move || proxy.tell_endpoints(&request)).await;
+            told.unwrap_or_else(|_| Err(ControlError::Failed("it broke off; see the log".to_owned())))
+        })
     }
 
     fn kill_switch(&self, switch: KillSwitch) -> BoxFuture<Result<(), ControlError>> {

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use starve_callers::Kind;
 use starve_discovery::{Call, Discovered, Template};
 use starve_ledger::{
-    ApartCount, Batch, ComparisonCount, Count, Event, EventKind, FieldDelta, LatencyCount, Ledger, Sample,
-    Standing,
+    ApartCount, Batch, ComparisonCount, Count, Event, EventKind, FieldDelta, LatencyCount, Ledger,
+    OperationCount, Sample, Standing,
 };
 use starve_migration::Side;
 use starve_migration::latency::BUCKETS;
@@ -21,7 +21,9 @@ use starve_telemetry::{Cell, Code, HistogramSnapshot, RouteSnapshot, Totals};
 use crate::callers::Summing;
 use crate::findings;
 use crate::observations::Observation;
+use crate::operations::{Key, Sum};
 use crate::registry::Registry;
+use crate::route::Kept;
 use crate::shared::Shared;
 
 /// How often callers are written: they are detail beside the counts, which are written every second.
@@ -134,6 +136,7 @@ pub(crate) struct Recorder {
 struct Seen {
     recorded: u64,
     cells: HashMap<Cell, Totals>,
+    operations: HashMap<Key, Sum>,
     sides: [Option<Box<SideSeen>>; SIDES.len()],
 }
 
@@ -203,6 +206,7 @@ impl Recorder {
             let snapshot = kept.stats.snapshot();
             batch.counts.extend(seen.differences(&kept.id, &snapshot));
             seen.spread(&kept.id, &snapshot, &mut batch);
+            seen.by_operation(&kept, &mut batch);
         }
         batch.standing = self.standing(now);
         self.discover(&mut batch);
@@ -224,11 +228,11 @@ impl Recorder {
         let (observations, unseen) = self.shared.observations.take();
         let mut discovered = self.discovered.lock().unwrap_or_else(PoisonError::into_inner);
         let now_unix_s = now_ms() / 1_000;
-        for Observation { method, path, status, location, duration } in &observations {
-            let (status, duration) = (*status, *duration);
+        for Observation { method, path, status, location, duration, apart } in &observations {
+            let (status, duration, apart) = (*status, *duration, *apart);
             let location = location.as_deref();
             let method = method.as_str();
-            discovered.observe(&Call { method, path, status, location, now_unix_s, duration });
+            discovered.observe(&Call { method, path, status, location, now_unix_s, duration, apart });
         }
         for change in discovered.drain_changes() {
             findings::record(&change, batch);
@@ -295,6 +299,28 @@ impl Seen {
             }
             seen.durations = now.duration.clone();
             seen.apart = now.apart;
+        }
+    }
+}
+
+impl Seen {
+    /// What was added to the calls of each operation.
+    fn by_operation(&mut self, kept: &Kept, batch: &mut Batch) {
+        for (key, sum) in kept.operations.sums() {
+            let before = self.operations.insert(key.clone(), sum).unwrap_or_default();
+            if sum.calls == before.calls {
+                continue;
+            }
+            let (operation, side, code) = key;
+            batch.operations.push(OperationCount {
+                route: kept.id.clone(),
+                operation: operation.into(),
+                side,
+                class: class(code),
+                calls: sum.calls - before.calls,
+                duration_us: sum.duration_us.saturating_sub(before.duration_us),
+                last_at_unix_ms: sum.last_unix_ms,
+            });
         }
     }
 }

@@ -10,6 +10,7 @@ use starve_shadow::RouteShadow;
 use starve_telemetry::RouteStats;
 
 use crate::handover::Bequest;
+use crate::operations::Operations;
 use crate::route::Kept;
 
 /// The id under which everything is counted that no route matched.
@@ -49,6 +50,7 @@ impl Registry {
                 id: id.to_owned(),
                 number,
                 stats: Arc::new(RouteStats::new(self.workers)),
+                operations: Arc::new(Operations::new(self.workers)),
                 killed: AtomicBool::new(self.all_killed.load(Relaxed)),
                 brownouts: AtomicU64::new(0),
             })

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use http::Method;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, SET_COOKIE, UPGRADE};
 use http_body::Body as _;
-use starve_config::RoutePlan;
+use starve_config::{OperationsPlan, RoutePlan};
+use starve_discovery::operations::Protocol;
 use starve_http::{
     Body, BoxFuture, ClientConnection, Error, ErrorKind, Observed, Request, Response, ResponseFuture, Target,
     duplicate,
@@ -17,6 +18,7 @@ use starve_shadow::{Copying, DropReason, RouteShadow};
 use starve_telemetry::RouteStats;
 
 use crate::exchange::Exchange;
+use crate::operations::Operations;
 use crate::own::Own;
 use crate::shared::Shared;
 
@@ -60,6 +62,7 @@ pub(crate) struct Kept {
     /// Its place in the registry: a name that can be copied.
     pub(crate) number: u32,
     pub(crate) stats: Arc<RouteStats>,
+    pub(crate) operations: Arc<Operations>,
     /// The kill switch: everything to the monolith, whatever the stage.
     pub(crate) killed: AtomicBool,
     /// Calls turned away in brownouts.
@@ -73,6 +76,14 @@ impl Route {
 
     pub(crate) fn stats(&self) -> &Arc<RouteStats> {
         &self.kept.stats
+    }
+
+    /// How the operations of its calls are told apart.
+    pub(crate) fn operations(&self) -> Option<Protocol> {
+        self.plan.as_ref()?.operations.map(|operations| match operations {
+            OperationsPlan::GraphQl => Protocol::GraphQl,
+            OperationsPlan::JsonRpc => Protocol::JsonRpc,
+        })
     }
 
     pub(crate) fn is_discovered(&self) -> bool {

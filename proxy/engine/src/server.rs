@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,7 @@ use starve_callers::CallerKey;
 use starve_compare::HashKey;
 use starve_config::{AdminPlan, LedgerPlan, ListenerPlan, Plan};
 use starve_discovery::Discovered;
-use starve_ledger::{EventKind, Ledger, LedgerError};
+use starve_ledger::{EventKind, Ledger, LedgerError, Reader};
 use starve_listener::{BindError, Counters, Drain, Handshakes, Tls};
 use starve_shadow::{Limits, Shadow};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -247,6 +248,11 @@ fn build(
         tracing::warn!(error = %error, "what was discovered before could not be read");
         Discovered::new()
     });
+    if let Err(error) = remember_operations(&registry, path) {
+        tracing::warn!(%error, "the operations of earlier runs could not be read");
+    }
+    let told_endpoints = Reader::open(path).and_then(|reader| reader.told()).unwrap_or_default();
+    let told_endpoints = starve_admin::told(&told_endpoints);
     Ok(Arc::new(Proxy {
         shared,
         registry,
@@ -255,6 +261,7 @@ fn build(
         ledger,
         notes,
         discovered: Arc::new(Mutex::new(discovered)),
+        told_endpoints: Mutex::new(told_endpoints),
         workshop,
         certificates,
         file: options.file,
@@ -266,6 +273,16 @@ fn build(
         seen: Mutex::new(read.hash),
         changing: tokio::sync::Mutex::new(()),
     }))
+}
+
+/// The names of earlier runs, so that their number stays bounded over restarts.
+fn remember_operations(registry: &Registry, ledger: &Path) -> Result<(), LedgerError> {
+    let operations = Reader::open(ledger)?.operations(0)?;
+    for kept in registry.tables().routes.values() {
+        let own = operations.iter().filter(|row| row.route == kept.id);
+        kept.operations.remember(own.map(|row| row.operation.as_str()));
+    }
+    Ok(())
 }
 
 fn shadow(limits: &starve_config::LimitsPlan, notes: &Arc<Notes>, background: &Handle) -> Shadow {

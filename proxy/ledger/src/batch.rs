@@ -40,6 +40,7 @@ pub struct Batch {
     /// The newest counts.
     pub standing: Option<Standing>,
     pub discovered: Vec<DiscoveredCount>,
+    pub operations: Vec<OperationCount>,
     /// Applied after `discovered`, in this order.
     pub renames: Vec<Rename>,
     pub comparisons: Vec<ComparisonCount>,
@@ -158,6 +159,22 @@ pub struct DiscoveredCount {
     pub class: u8,
     pub calls: u64,
     pub duration_us: u64,
+    /// Those of the calls that health checks, bots and scanners made.
+    pub apart: u64,
+    pub last_at_unix_ms: u64,
+}
+
+/// Calls of one operation of a route (GraphQL, JSON-RPC) that ended alike. They are counted for the route as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationCount {
+    pub route: String,
+    /// Without `#`; the caller bounds how many there are.
+    pub operation: String,
+    pub side: Option<Side>,
+    /// As in [`Count::class`].
+    pub class: u8,
+    pub calls: u64,
+    pub duration_us: u64,
     pub last_at_unix_ms: u64,
 }
 
@@ -219,6 +236,8 @@ pub enum EventKind {
     ReloadFailed,
     Stage,
     KillSwitch,
+    /// What a person said of discovered endpoints.
+    Discovered,
 }
 
 impl EventKind {
@@ -230,6 +249,7 @@ impl EventKind {
             Self::ReloadFailed => "reload-failed",
             Self::Stage => "stage",
             Self::KillSwitch => "kill-switch",
+            Self::Discovered => "discovered",
         }
     }
 }
@@ -247,6 +267,7 @@ impl Batch {
             callers: Vec::new(),
             standing: None,
             discovered: Vec::new(),
+            operations: Vec::new(),
             renames: Vec::new(),
             comparisons: Vec::new(),
             fields: Vec::new(),
@@ -263,6 +284,7 @@ impl Batch {
             && self.callers.is_empty()
             && self.standing.is_none()
             && self.discovered.is_empty()
+            && self.operations.is_empty()
             && self.renames.is_empty()
             && self.comparisons.is_empty()
             && self.fields.is_empty()
@@ -280,6 +302,7 @@ impl Batch {
         self.callers.extend(later.callers);
         self.standing = later.standing.or(self.standing);
         self.discovered.extend(later.discovered);
+        self.operations.extend(later.operations);
         self.renames.extend(later.renames);
         // One that is forgotten is made again after the next start: the rows are there as they were.
         keep_last(&mut self.renames, WAITING_NAMES_MAX);
@@ -303,6 +326,7 @@ impl Batch {
         if self.apart.len() > WAITING_COUNTS_MAX {
             fold(&mut self.apart, compare_apart, add_apart);
         }
+        fold(&mut self.operations, compare_operations, add_operation);
         fold(&mut self.discovered, compare_discovered, add_discovered);
         if self.discovered.len() > WAITING_NAMES_MAX {
             for one in &mut self.discovered[WAITING_NAMES_MAX..] {
@@ -400,6 +424,24 @@ fn compare_discovered(a: &DiscoveredCount, b: &DiscoveredCount) -> Ordering {
 }
 
 fn add_discovered(kept: &mut DiscoveredCount, more: &DiscoveredCount) {
+    kept.calls = kept.calls.saturating_add(more.calls);
+    kept.duration_us = kept.duration_us.saturating_add(more.duration_us);
+    kept.apart = kept.apart.saturating_add(more.apart);
+    kept.last_at_unix_ms = kept.last_at_unix_ms.max(more.last_at_unix_ms);
+}
+
+fn compare_operations(a: &OperationCount, b: &OperationCount) -> Ordering {
+    let hour = |count: &OperationCount| count.last_at_unix_ms / HOUR_MS;
+    (&a.route, &a.operation, a.side, a.class, hour(a)).cmp(&(
+        &b.route,
+        &b.operation,
+        b.side,
+        b.class,
+        hour(b),
+    ))
+}
+
+fn add_operation(kept: &mut OperationCount, more: &OperationCount) {
     kept.calls = kept.calls.saturating_add(more.calls);
     kept.duration_us = kept.duration_us.saturating_add(more.duration_us);
     kept.last_at_unix_ms = kept.last_at_unix_ms.max(more.last_at_unix_ms);

@@ -159,10 +159,10 @@ impl Reader {
                 Some(known) => {
                     known.first_unix_ms = known.first_unix_ms.min(row.first_unix_ms);
                     known.last_unix_ms = known.last_unix_ms.max(row.last_unix_ms);
-                    known.last_regular_unix_ms = known.last_unix_ms;
+                    known.last_regular_unix_ms = known.last_regular_unix_ms.max(row.last_regular_unix_ms);
                     if row.calls > known.calls {
-                        (known.calls, known.duration_us, known.bytes_out) =
-                            (row.calls, row.duration_us, row.bytes_out);
+                        (known.calls, known.duration_us, known.bytes_out, known.apart) =
+                            (row.calls, row.duration_us, row.bytes_out, row.apart);
                     }
                 }
             }
@@ -173,6 +173,7 @@ impl Reader {
                 row.calls = row.calls.saturating_add(more.calls);
                 row.duration_us = row.duration_us.saturating_add(more.duration_us);
                 row.bytes_out = row.bytes_out.saturating_add(more.bytes_out);
+                row.apart = row.apart.saturating_add(more.apart);
                 row.first_unix_ms = row.first_unix_ms.min(more.first_unix_ms);
                 row.last_unix_ms = row.last_unix_ms.max(more.last_unix_ms);
                 row.last_regular_unix_ms = row.last_regular_unix_ms.max(more.last_regular_unix_ms);
@@ -188,17 +189,17 @@ impl Reader {
     fn imported_calls(&self, kind: i64, hour: i64, day: i64) -> Result<Vec<RouteTotals>, LedgerError> {
         self.rows(
             "WITH parts AS (
-                 SELECT source, endpoint, method, class, calls, duration_us, bytes_out
+                 SELECT source, endpoint, method, class, calls, duration_us, bytes_out, apart
                      FROM log_hourly WHERE hour >= ?1 AND hour < ?2 * 24
                  UNION ALL
-                 SELECT source, endpoint, method, class, calls, duration_us, bytes_out
+                 SELECT source, endpoint, method, class, calls, duration_us, bytes_out, apart
                      FROM log_daily WHERE day >= ?2),
              sums AS (
                  SELECT source, endpoint, method, class, sum(calls) AS calls, sum(duration_us) AS duration_us,
-                     sum(bytes_out) AS bytes_out
+                     sum(bytes_out) AS bytes_out, sum(apart) AS apart
                  FROM parts GROUP BY source, endpoint, method, class)
              SELECT e.name, t.method, t.class, coalesce(s.calls, 0), coalesce(s.duration_us, 0),
-                 coalesce(s.bytes_out, 0), t.first_ms, t.last_ms
+                 coalesce(s.bytes_out, 0), t.first_ms, t.last_ms, coalesce(s.apart, 0), t.regular_ms
              FROM log_total t JOIN endpoints e ON e.id = t.endpoint
                  LEFT JOIN sums s ON s.source = t.source AND s.endpoint = t.endpoint AND s.method = t.method
                      AND s.class = t.class
@@ -216,8 +217,8 @@ impl Reader {
                     first_unix_ms: number(row, 6)?,
                     last_unix_ms: number(row, 7)?,
                     bytes_in: 0,
-                    apart: 0,
-                    last_regular_unix_ms: number(row, 7)?,
+                    apart: number(row, 8)?,
+                    last_regular_unix_ms: number(row, 9)?,
                 })
             },
         )

@@ -28,11 +28,12 @@ mod retention;
 mod rows;
 mod schema;
 mod store;
+mod told;
 mod writer;
 
 pub use batch::{
     ApartCount, Batch, Caller, CallerCount, CallerKind, ComparisonCount, Count, DiscoveredCount, Event,
-    EventKind, FieldDelta, LatencyCount, MORE, Rename, Sample, Standing,
+    EventKind, FieldDelta, LatencyCount, MORE, OperationCount, Rename, Sample, Standing,
 };
 pub use error::{CloseError, LedgerError};
 pub use import::{
@@ -45,6 +46,7 @@ pub use reader::Reader;
 pub use retention::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, SAMPLES_KEPT_PER_ROUTE};
 pub use rows::{
     Apart, CallerRow, Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, KindCallers,
-    Latencies, LoggedEvent, LoggedSample, ProgressDay, RouteTotals,
+    Latencies, LoggedEvent, LoggedSample, Operation, ProgressDay, RouteTotals,
 };
+pub use told::remember_told;
 pub use writer::{Health, Ledger};

@@ -11,9 +11,9 @@ use crate::batch::HOUR_MS;
 use crate::open::{BUSY_TIMEOUT, classify};
 use crate::rows::{
     Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, LoggedEvent, LoggedSample,
-    RouteTotals,
+    Operation, RouteTotals,
 };
-use crate::store::{DISCOVERED, ROUTE, int};
+use crate::store::{DISCOVERED, OPERATION, ROUTE, int};
 use crate::{LedgerError, schema};
 
 /// Holes shorter than this are a quick restart or the rhythm of the batches. After a kill every hole counts:
@@ -80,10 +80,42 @@ impl Reader {
                 class: row.class,
                 calls: row.calls,
                 duration_us: row.duration_us,
+                apart: row.apart,
+                first_unix_ms: row.first_unix_ms,
+                last_unix_ms: row.last_unix_ms,
+                last_regular_unix_ms: row.last_regular_unix_ms,
+            })
+            .collect())
+    }
+
+    /// The same for the operations of routes, whose calls are those of their route once more.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn operations(&self, since_unix_ms: u64) -> Result<Vec<Operation>, LedgerError> {
+        let rows = self.calls(OPERATION, since_unix_ms)?;
+        let operation = |row: RouteTotals| {
+            let (route, operation) = row.route.rsplit_once('#')?;
+            Some(Operation {
+                route: route.to_owned(),
+                operation: operation.to_owned(),
+                side: row.side,
+                class: row.class,
+                calls: row.calls,
+                duration_us: row.duration_us,
                 first_unix_ms: row.first_unix_ms,
                 last_unix_ms: row.last_unix_ms,
             })
-            .collect())
+        };
+        Ok(rows.into_iter().filter_map(operation).collect())
+    }
+
+    /// What a person said of discovered endpoints, as patterns of routes.yaml.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn told(&self) -> Result<Vec<String>, LedgerError> {
+        self.rows("SELECT pattern FROM told ORDER BY pattern", [], |row| row.get(0))
     }
 
     /// Verdicts per route, from the beginning of the hour of `since_unix_ms` on; kept for

@@ -90,6 +90,25 @@ pub struct Discovered {
     pub class: u8,
     pub calls: u64,
     pub duration_us: u64,
+    /// Those of `calls` that health checks, bots and scanners made.
+    pub apart: u64,
+    pub first_unix_ms: u64,
+    pub last_unix_ms: u64,
+    /// The last call that was none of `apart`; 0 when there was none.
+    pub last_regular_unix_ms: u64,
+}
+
+/// Calls of one operation of a route that were answered by one side, with one status class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Operation {
+    pub route: String,
+    pub operation: String,
+    #[serde(serialize_with = "side")]
+    pub side: Option<Side>,
+    pub class: u8,
+    /// Within the window; 0 when all calls were before it.
+    pub calls: u64,
+    pub duration_us: u64,
     pub first_unix_ms: u64,
     pub last_unix_ms: u64,
 }

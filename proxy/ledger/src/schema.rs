@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/latency.sql"),
     include_str!("schema/imports.sql"),
     include_str!("schema/callers.sql"),
+    include_str!("schema/discovery.sql"),
 ];
 
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;

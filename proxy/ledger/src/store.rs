@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use starve_migration::Side;
 
-use crate::batch::{Batch, Count, HOUR_MS, MORE, Rename};
+use crate::batch::{Batch, Count, HOUR_MS, MORE, OperationCount, Rename};
 use crate::{LedgerError, callers, journal, latency, open, progress, rename, retention};
 
 /// Distinct discovered templates; what comes after is counted as [`MORE`]. Discovery holds at most 20,000 nodes and
@@ -22,6 +22,7 @@ const CONTIGUOUS_MS: i64 = 5_000;
 
 pub(crate) const ROUTE: i64 = 0;
 pub(crate) const DISCOVERED: i64 = 1;
+pub(crate) const OPERATION: i64 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -46,6 +47,7 @@ struct Run {
 struct Names {
     routes: HashMap<String, i64>,
     discovered: HashMap<String, i64>,
+    operations: HashMap<String, i64>,
     /// How many discovered ones the file has, once it was counted.
     discovered_known: Option<i64>,
 }
@@ -109,6 +111,7 @@ impl Store {
         writing.counts(&batch.counts)?;
         writing.spread(batch)?;
         writing.discovered(batch)?;
+        writing.operations(&batch.operations)?;
         writing.renames(&batch.renames)?;
         let hour = int(batch.at_unix_ms / HOUR_MS);
         writing.comparisons(hour, batch)?;
@@ -213,6 +216,26 @@ impl Writing<'_> {
                 duration_us: count.duration_us,
                 bytes_out: 0,
                 bytes_in: 0,
+                apart: count.apart.min(count.calls),
+                last_ms: count.last_at_unix_ms,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn operations(&mut self, counts: &[OperationCount]) -> rusqlite::Result<()> {
+        for count in counts {
+            let name = format!("{}#{}", count.route, count.operation);
+            let endpoint = numbered(self.transaction, &mut self.names.operations, OPERATION, &name)?;
+            self.add_calls(&Calls {
+                endpoint,
+                side: side_code(count.side),
+                method: "",
+                class: count.class.min(5),
+                calls: count.calls,
+                duration_us: count.duration_us,
+                bytes_out: 0,
+                bytes_in: 0,
                 apart: 0,
                 last_ms: count.last_at_unix_ms,
             })?;
@@ -228,6 +251,7 @@ impl Writing<'_> {
             let Some(old) = find_endpoint(self.transaction, DISCOVERED, &from.0)? else { continue };
             let new = self.template(&to.0)?;
             rename::calls(self.transaction, (old, &from.1), (new, &to.1))?;
+            rename::logs(self.transaction, (old, &from.1), (new, &to.1))?;
         }
         Ok(())
     }
@@ -268,15 +292,7 @@ impl Writing<'_> {
     }
 
     fn route(&mut self, name: &str) -> rusqlite::Result<i64> {
-        if let Some(id) = self.names.routes.get(name) {
-            return Ok(*id);
-        }
-        let id = match find_endpoint(self.transaction, ROUTE, name)? {
-            Some(id) => id,
-            None => add_endpoint(self.transaction, ROUTE, name)?,
-        };
-        self.names.routes.insert(name.to_owned(), id);
-        Ok(id)
+        numbered(self.transaction, &mut self.names.routes, ROUTE, name)
     }
 
     fn template(&mut self, name: &str) -> rusqlite::Result<i64> {
@@ -368,6 +384,24 @@ impl Writing<'_> {
             ])?;
         Ok(())
     }
+}
+
+/// The number of an endpoint, new if need be.
+fn numbered(
+    connection: &Connection,
+    known: &mut HashMap<String, i64>,
+    kind: i64,
+    name: &str,
+) -> rusqlite::Result<i64> {
+    if let Some(id) = known.get(name) {
+        return Ok(*id);
+    }
+    let id = match find_endpoint(connection, kind, name)? {
+        Some(id) => id,
+        None => add_endpoint(connection, kind, name)?,
+    };
+    known.insert(name.to_owned(), id);
+    Ok(id)
 }
 
 struct Calls<'a> {

@@ -74,6 +74,8 @@ fn count(endpoint: usize, calls: u64, at: u64) -> LogCount {
         bytes_out: calls * 10,
         first_unix_ms: at,
         last_unix_ms: at + 1,
+        apart: 0,
+        last_regular_unix_ms: 0,
     }
 }
 

@@ -44,6 +44,7 @@ fn discovered(template: &str, calls: u64, at: u64) -> DiscoveredCount {
         class: 2,
         calls,
         duration_us: calls * 500,
+        apart: 0,
         last_at_unix_ms: at,
     }
 }

@@ -31,6 +31,8 @@ macro_rules! catalogue {
 catalogue! {
     REQUESTS = Counter "starve_requests_total" ["route", "side", "method", "code"]
         "Calls by route, answering side (none: refused, retired or the proxy itself), method and status class (none: no complete answer).";
+    OPERATION_REQUESTS = Counter "starve_operation_requests_total" ["route", "operation", "side", "code"]
+        "Operations (GraphQL, JSON-RPC) of routes that count them; at most 100 names a route, the rest is (other).";
     REQUEST_DURATION = Histogram "starve_request_duration_seconds" ["route", "side"]
         "Time from the request's head to the end of the answer's body.";
     TIME_TO_FIRST_BYTE = Histogram "starve_time_to_first_byte_seconds" ["route", "side"]
@@ -89,6 +91,8 @@ catalogue! {
         "When the configuration in force was taken.";
     INVENTORY_ROUTES = Gauge "starve_inventory_routes" []
         "Imported endpoints that no configured route takes; beyond 2048 they share one series.";
+    DISCOVERED_REQUESTS = Counter "starve_discovered_requests_total" ["result"]
+        "Calls without a route or listed endpoint, by what they showed: an endpoint, a refusal that may be one (guarded), nothing (unmatched), or an endpoint for which there was no place (more).";
     DISCOVERED_ROUTES = Gauge "starve_discovered_routes" []
         "Endpoint templates learnt from calls that no route matched.";
     DEAD_ROUTES = Gauge "starve_dead_routes" []

@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
         let again = Template::of(method, &path);
         assert_eq!(template, again);
         let (location, duration) = (None, Duration::from_millis(1));
-        discovered.observe(&Call { method, path: &path, status, location, now_unix_s: count, duration });
+        discovered.observe(&Call { method, path: &path, status, location, now_unix_s: count, duration, apart: false });
         count += 1;
         if count % 64 == 0 {
             discovered.settle();

@@ -41,8 +41,10 @@ pub(crate) async fn answer(shared: &Shared, head: &Parts) -> Option<Reply> {
 
 async fn overview_page(shared: &Shared, head: &Parts) -> Reply {
     let status = shared.control.status();
+    // A proxy that discovers nothing has nothing to show of it.
+    let found = api::findings(shared).await.ok();
     let main = match api::build_report(shared, &Query::of(&head.uri)).await {
-        Ok(Ok(report)) => overview::main(&status, &report),
+        Ok(Ok(report)) => overview::main(&status, &report, found.as_ref()),
         Ok(Err(unread)) => html! { main { (banners(&status)) p.banner.bad { (unread.to_string()) } } },
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
     };

@@ -4,16 +4,19 @@ use maud::{Markup, html};
 
 use super::{ago, badge, banners, mean, ratio};
 use crate::control::Status;
+use crate::discovered::Findings;
 use crate::query::encoded;
 use crate::report::{Report, RouteReport};
 use crate::shown;
 
 /// More are in the report; a page of thousands helps nobody.
 const DISCOVERED_SHOWN: usize = 100;
+/// Of the paths that nothing answers; `starve discovered` lists more.
+const UNMATCHED_SHOWN: usize = 10;
 /// Days; the report has all.
 const BURN_DOWN_SHOWN: usize = 35;
 
-pub(super) fn main(status: &Status, report: &Report) -> Markup {
+pub(super) fn main(status: &Status, report: &Report, found: Option<&Findings>) -> Markup {
     html! {
         main {
             (banners(status))
@@ -21,6 +24,7 @@ pub(super) fn main(status: &Status, report: &Report) -> Markup {
             (routes(report))
             (dead(report))
             (discovered(report))
+            @if let Some(found) = found { (unmatched(found)) }
         }
     }
 }
@@ -213,6 +217,41 @@ fn discovered(report: &Report) -> Markup {
                     }
                 }
                 @if hidden > 0 { p.dim { "and " (hidden) " more: " code { "starve report" } " lists all" } }
+            }
+        }
+    }
+}
+
+/// Paths that are only refused, and those where nothing is: scanners, old links, mistakes.
+fn unmatched(found: &Findings) -> Markup {
+    let refused = found.guarded.iter().take(UNMATCHED_SHOWN);
+    let nothing = found.unmatched.top.iter().take(UNMATCHED_SHOWN);
+    html! {
+        @if found.unmatched.calls > 0 || !found.guarded.is_empty() {
+            section {
+                h2 { "Nothing there, or only refused" }
+                p.dim { (shown::counted(found.unmatched.calls, "call")) " showed no endpoint." }
+                div.scroll {
+                    table {
+                        thead { tr { th { "Path" } th.number { "Calls" } th { "Answer" } } }
+                        tbody {
+                            @for row in refused {
+                                tr {
+                                    td { code { (row.method) " " (row.template) } }
+                                    td.number { (shown::count(row.refusals)) }
+                                    td { "refused" }
+                                }
+                            }
+                            @for row in nothing {
+                                tr {
+                                    td { code { (row.method) " " (row.template) } }
+                                    td.number { (crate::callers::calls(row.calls_at_least, row.calls_at_most)) }
+                                    td { "nothing there" }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

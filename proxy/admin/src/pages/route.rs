@@ -33,6 +33,7 @@ pub(super) fn main(
             p { strong { "Next: " } (row.next_step) "." }
             (facts(row, now_unix_ms))
             (sides(row))
+            (operations(row, now_unix_ms))
             (caller_lists(callers))
             (fields(row))
             (sample_list(samples))
@@ -88,6 +89,36 @@ fn sides(row: &RouteReport) -> Markup {
                     (side("function", &row.function_side))
                     @if row.calls_nobody > 0 {
                         tr { th { "nobody" } td.number { (shown::count(row.calls_nobody)) } td colspan="7" {} }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn operations(row: &RouteReport, now_unix_ms: u64) -> Markup {
+    html! {
+        @if !row.operations.is_empty() {
+            section {
+                h2 { "Operations" }
+                table {
+                    thead {
+                        tr {
+                            th { "Operation" } th.number { "Legacy" } th.number { "Function" } th.number { "Failed" }
+                            th.number { "Mean" } th { "Last call" }
+                        }
+                    }
+                    tbody {
+                        @for operation in &row.operations {
+                            tr {
+                                td { code { (operation.operation) } }
+                                td.number { (shown::count(operation.calls_legacy)) }
+                                td.number { (shown::count(operation.calls_function)) }
+                                td.number { (shown::count(operation.errors)) }
+                                td.number { (mean(operation.mean_ms)) }
+                                td { (ago(Some(operation.last_call_unix_ms), now_unix_ms)) }
+                            }
+                        }
                     }
                 }
             }

@@ -31,7 +31,7 @@ fn lines(html: &str) -> String {
 #[test]
 fn the_overview() {
     let status = status();
-    let page = document("starve", &status, &overview::main(&status, &demo()));
+    let page = document("starve", &status, &overview::main(&status, &demo(), None));
     insta::assert_snapshot!(lines(&page));
 }
 

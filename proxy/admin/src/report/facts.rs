@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use starve_ledger::{Coverage, LedgerError, ProgressDay, Reader, RouteTotals};
+use starve_ledger::{Coverage, LedgerError, Operation, ProgressDay, Reader, RouteTotals};
 use starve_migration::Side;
 use starve_migration::latency::{BUCKETS, percentile_us};
 
 use super::inventory::Listing;
 use super::shown_templates;
-use super::{ComparisonReport, FieldReport, NotWanted, Options, SideReport, Who, share};
+use super::{ComparisonReport, FieldReport, NotWanted, OperationReport, Options, SideReport, Who, share};
 
 /// Places shown per route; the ledger holds more.
 const FIELDS_SHOWN: usize = 10;
@@ -20,6 +20,7 @@ pub(super) struct Facts {
     pub(super) routes: HashMap<String, Calls>,
     pub(super) discovered: BTreeMap<(String, String), Calls>,
     pub(super) comparisons: HashMap<String, ComparisonReport>,
+    pub(super) operations: HashMap<String, Vec<OperationReport>>,
     /// By route, most frequent first.
     pub(super) who: HashMap<String, Vec<Who>>,
     pub(super) coverage: Coverage,
@@ -78,7 +79,8 @@ impl Facts {
         for row in reader.totals(recent_since)? {
             facts.routes.entry(row.route.clone()).or_default().add_recent(&row);
         }
-        let shown = shown_templates::of(&reader.discovered(0)?);
+        let told = crate::discovered::told(&reader.told()?);
+        let shown = shown_templates::of(&reader.discovered(0)?, &told);
         for (recent, since) in [(false, since), (true, recent_since)] {
             for mut row in reader.discovered(since)? {
                 if let Some((method, template)) = shown.get(&(row.method.clone(), row.template.clone())) {
@@ -94,10 +96,10 @@ impl Facts {
                     duration_us: row.duration_us,
                     bytes_out: 0,
                     bytes_in: 0,
-                    apart: 0,
+                    apart: row.apart,
                     first_unix_ms: row.first_unix_ms,
                     last_unix_ms: row.last_unix_ms,
-                    last_regular_unix_ms: row.last_unix_ms,
+                    last_regular_unix_ms: row.last_regular_unix_ms,
                 };
                 if recent { calls.add_recent(&row) } else { calls.add(&row) }
             }
@@ -106,6 +108,7 @@ impl Facts {
         for (route, report) in &facts.comparisons {
             facts.routes.entry(route.clone()).or_default().not_wanted.copies = report.copies();
         }
+        facts.operations = operations(reader.operations(since)?);
         facts.history = reader.progress()?;
         facts.listing = Listing::read(reader)?;
         for (route, agent, calls) in reader.agents(since)? {
@@ -122,6 +125,7 @@ impl Facts {
             routes: HashMap::new(),
             discovered: BTreeMap::new(),
             comparisons: HashMap::new(),
+            operations: HashMap::new(),
             history: Vec::new(),
             listing: Listing::default(),
             who: HashMap::new(),
@@ -271,6 +275,52 @@ fn is_wanted(row: &RouteTotals) -> bool {
 
 fn is_probe(method: &str) -> bool {
     matches!(method, "HEAD" | "OPTIONS" | "TRACE")
+}
+
+fn operations(rows: Vec<Operation>) -> HashMap<String, Vec<OperationReport>> {
+    let mut sums: BTreeMap<(String, String), (OperationReport, u64)> = BTreeMap::new();
+    for row in rows {
+        let (sum, duration_us) = sums
+            .entry((row.route, row.operation.clone()))
+            .or_insert_with(|| (OperationReport::new(row.operation), 0));
+        match row.side {
+            Some(Side::Function) => sum.calls_function += row.calls,
+            _ => sum.calls_legacy += row.calls,
+        }
+        if row.class == 5 {
+            sum.errors += row.calls;
+        }
+        *duration_us += row.duration_us;
+        sum.first_call_unix_ms = sum.first_call_unix_ms.min(row.first_unix_ms);
+        sum.last_call_unix_ms = sum.last_call_unix_ms.max(row.last_unix_ms);
+    }
+    let mut by_route: HashMap<String, Vec<OperationReport>> = HashMap::new();
+    for ((route, _), (mut sum, duration_us)) in sums {
+        sum.mean_ms = share(duration_us, sum.calls()).map(|mean_us| mean_us / 1_000.0);
+        by_route.entry(route).or_default().push(sum);
+    }
+    for operations in by_route.values_mut() {
+        operations.sort_by_key(|operation| std::cmp::Reverse(operation.calls()));
+    }
+    by_route
+}
+
+impl OperationReport {
+    fn new(operation: String) -> Self {
+        Self {
+            operation,
+            calls_legacy: 0,
+            calls_function: 0,
+            errors: 0,
+            mean_ms: None,
+            first_call_unix_ms: u64::MAX,
+            last_call_unix_ms: 0,
+        }
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.calls_legacy + self.calls_function
+    }
 }
 
 fn comparisons(reader: &Reader, since: u64) -> Result<HashMap<String, ComparisonReport>, LedgerError> {

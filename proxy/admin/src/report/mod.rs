@@ -145,7 +145,23 @@ pub struct RouteReport {
     /// The families of user agents that called most in the window, with at least how many calls.
     pub who: Vec<Who>,
     pub comparison: ComparisonReport,
+    /// Where the route counts them; most called first. Their calls are the route's once more.
+    pub operations: Vec<OperationReport>,
     pub next_step: String,
+}
+
+/// One operation of a route (GraphQL, JSON-RPC).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OperationReport {
+    pub operation: String,
+    /// In the window.
+    pub calls_legacy: u64,
+    pub calls_function: u64,
+    /// Answered with 5xx. What the protocol calls an error is an answer like others.
+    pub errors: u64,
+    pub mean_ms: Option<f64>,
+    pub first_call_unix_ms: u64,
+    pub last_call_unix_ms: u64,
 }
 
 /// A family of user agents and how often it called, at least.
@@ -306,6 +322,7 @@ fn route_report(route: &RouteInfo, facts: &Facts, options: &Options) -> RouteRep
         next_step: advice::next_step(route, &calls, &judgement, &comparison, &facts.coverage),
         who: facts.who.get(&route.id).cloned().unwrap_or_default(),
         evidence: judgement.evidence,
+        operations: facts.operations.get(&route.id).cloned().unwrap_or_default(),
         comparison,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use starve_discovery::{Discovered, Row, RowKey, Tally, Template};
 use starve_ledger::MORE;
+use starve_routing::Pattern;
 
 const ANY_METHOD: &str = "_OTHER";
 const GUARDED: &str = "(guarded)";
@@ -11,10 +12,11 @@ const GUARDED: &str = "(guarded)";
 /// Method and template.
 type Name = (String, String);
 
-/// For each row that is shown as a part of another one: that one. Paths of which discovery is not certain enough to
+/// `told` is what a person said. For each row that is shown as a part of another one: that one. Paths of which discovery is not certain enough to
 /// join them for good are shown joined; at most [`SHOWN_MAX`](starve_discovery::SHOWN_MAX) rows are shown.
-pub(super) fn of(rows: &[starve_ledger::Discovered]) -> HashMap<Name, Name> {
+pub(super) fn of(rows: &[starve_ledger::Discovered], told: &[Pattern]) -> HashMap<Name, Name> {
     let mut discovered = Discovered::new();
+    discovered.tell(told);
     let mut shown = HashMap::new();
     for row in rows {
         let own = (row.method.clone(), row.template.clone());

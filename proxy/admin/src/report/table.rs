@@ -17,6 +17,7 @@ const GAP: &str = "  ";
 const DISCOVERED_SHOWN: usize = 20;
 const LISTED_SHOWN: usize = 20;
 const DEAD_SHOWN: usize = 200;
+const OPERATIONS_SHOWN: usize = 20;
 /// So many other routes with the same next step are not listed one by one.
 const SHARED_FROM: usize = 3;
 
@@ -62,6 +63,7 @@ impl Report {
         page.dead(self);
         page.listed(self);
         page.discovered(self);
+        page.operations(self);
         page.fields(self);
         page.next_steps(self);
         page.text
@@ -187,6 +189,28 @@ impl Page {
         let rows = names.iter().zip(&report.discovered).take(DISCOVERED_SHOWN);
         self.list(rows.map(|(name, row)| (name.as_str(), row.evidence.clone())).collect());
         self.more(report.discovered.len(), DISCOVERED_SHOWN);
+    }
+
+    fn operations(&mut self, report: &Report) {
+        let now = report.generated_at_unix_ms;
+        for row in report.routes.iter().filter(|row| !row.operations.is_empty()) {
+            self.title(&format!("Operations of {} ({})", row.match_text, row.operations.len()));
+            let operations = row.operations.iter().take(OPERATIONS_SHOWN).map(|operation| {
+                let by_function = match operation.calls_function {
+                    0 => String::new(),
+                    calls => format!(", {} by the function", shown::count(calls)),
+                };
+                let errors = match operation.errors {
+                    0 => String::new(),
+                    errors => format!(", {} failed", shown::count(errors)),
+                };
+                let calls = shown::counted(operation.calls(), "call");
+                let last = shown::ago(operation.last_call_unix_ms, now);
+                (operation.operation.as_str(), format!("{calls}{by_function}{errors}, last {last}"))
+            });
+            self.list(operations.collect());
+            self.more(row.operations.len(), OPERATIONS_SHOWN);
+        }
     }
 
     fn fields(&mut self, report: &Report) {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BurnDown, NotWanted, Report, RouteReport};
+use super::{BurnDown, NotWanted, OperationReport, Report, RouteReport};
 use crate::shown;
 
 const CSV_HEAD: &str = "kind,route,stage,percent,function,calls_legacy,calls_function,calls_nobody,calls_wanted,\
@@ -55,6 +55,9 @@ impl Report {
             cells.push(row.not_wanted.copies.to_string());
             cells.push(row.last_wanted_call_unix_ms.map(shown::rfc3339).unwrap_or_default());
             push_csv(&mut text, &cells);
+            for operation in &row.operations {
+                push_csv(&mut text, &operation_cells(row, operation));
+            }
         }
         for row in &self.listed {
             let mut cells = vec!["listed".to_owned(), row.match_text.clone()];
@@ -243,6 +246,19 @@ impl Report {
         let bars = shown::bars(&shares, DAYS);
         Some(format!("day by day: {} {} {bars} {} {}", first.day, ratio(first), ratio(last), last.day))
     }
+}
+
+/// A line of the kind `operation`, named `ROUTE#OPERATION`.
+fn operation_cells(row: &RouteReport, operation: &OperationReport) -> Vec<String> {
+    let errors = decimal(super::share(operation.errors, operation.calls()));
+    let mut cells = vec!["operation".to_owned(), format!("{}#{}", row.id, operation.operation)];
+    cells.extend(std::iter::repeat_n(String::new(), 3));
+    cells.extend([operation.calls_legacy, operation.calls_function].map(|calls| calls.to_string()));
+    cells.extend([String::new(), String::new(), errors, String::new(), decimal(operation.mean_ms)]);
+    cells.extend(std::iter::repeat_n(String::new(), 3));
+    cells.push(shown::rfc3339(operation.last_call_unix_ms));
+    cells.resize(CSV_HEAD.split(',').count(), String::new());
+    cells
 }
 
 impl NotWanted {

@@ -242,8 +242,10 @@ fn counts(counter: &Counter<'_>) -> (Vec<LogEndpoint>, Vec<LogCount>) {
         calls: cell.calls,
         duration_us: cell.duration_us,
         bytes_out: cell.bytes_out,
+        apart: 0,
         first_unix_ms: cell.first_unix_ms,
         last_unix_ms: cell.last_unix_ms,
+        last_regular_unix_ms: cell.last_unix_ms,
     };
     (endpoints, sums.into_iter().map(count).collect())
 }

@@ -71,7 +71,7 @@ impl Trie {
         node.value.is_some() || node.children.keys().any(|key| !key.is_empty() && !key.starts_with(ENDING))
     }
 
-    fn take(&mut self, from: NodeId, child: NodeId, value: NodeId, leaves: &mut Leaves) {
+    pub(super) fn take(&mut self, from: NodeId, child: NodeId, value: NodeId, leaves: &mut Leaves) {
         let What::Word(word, kind) = self.node(child).what.clone() else { return };
         self.node_mut(from).children.remove(&word);
         if kind.is_none() {

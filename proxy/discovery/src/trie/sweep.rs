@@ -27,7 +27,7 @@ impl Trie {
     }
 
     /// Removes a node on which nothing hangs, and those above it that held only this one.
-    fn prune(&mut self, mut id: NodeId) {
+    pub(super) fn prune(&mut self, mut id: NodeId) {
         loop {
             let node = self.node(id);
             let bare = node.leaves.is_empty() && node.children.is_empty() && node.value.is_none();

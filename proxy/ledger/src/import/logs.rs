@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::{Importer, find};
 use crate::batch::{HOUR_MS, MORE};
 use crate::store::{DISCOVERED, DISCOVERED_MAX, ROUTE, add_endpoint, find_endpoint, int};
-use crate::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, LedgerError};
+use crate::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, LedgerError, Rename, rename};
 
 const DAY_MS: u64 = 24 * HOUR_MS;
 
@@ -78,8 +78,12 @@ pub struct LogCount {
     pub calls: u64,
     pub duration_us: u64,
     pub bytes_out: u64,
+    /// Those of the calls that health checks, bots and scanners made.
+    pub apart: u64,
     pub first_unix_ms: u64,
     pub last_unix_ms: u64,
+    /// The last call that was none of `apart`; 0 when there was none.
+    pub last_regular_unix_ms: u64,
 }
 
 impl Importer {
@@ -123,6 +127,23 @@ impl Importer {
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         let rows = statement.query_map([], |row| Ok((number(row.get(0)?), number(row.get(1)?))));
         rows.and_then(Iterator::collect).map_err(failed)
+    }
+
+    /// Adds up the calls of logs of discovered endpoints that turned out to be one; those that were counted live stay
+    /// where they are.
+    ///
+    /// # Errors
+    /// The ledger cannot be written; it is as it was.
+    pub fn rename_logs(&mut self, renames: &[Rename]) -> Result<(), LedgerError> {
+        self.transact(|transaction| {
+            let mut ids = Ids { transaction, ids: Vec::new(), discovered: None };
+            for Rename { from, to } in renames {
+                let Some(old) = find_endpoint(transaction, DISCOVERED, &from.0)? else { continue };
+                let new = ids.discovered(&to.0)?;
+                rename::logs(transaction, (old, &from.1), (new, &to.1))?;
+            }
+            Ok(())
+        })
     }
 
     /// Adds the counts of a file and notes that it is in, both or neither.
@@ -202,19 +223,20 @@ fn add(
     let oldest_hour = now_unix_ms.saturating_sub(HOURLY_KEPT_DAYS * DAY_MS) / HOUR_MS;
     let oldest_day = now_unix_ms.saturating_sub(DAILY_KEPT_DAYS * DAY_MS) / DAY_MS;
     let mut ids = Ids { transaction, ids: vec![None; endpoints.len()], discovered: None };
-    let mut days: HashMap<(u64, i64, MethodName, u8), [u64; 3]> = HashMap::new();
-    let mut totals: HashMap<(i64, MethodName, u8), [u64; 5]> = HashMap::new();
+    let mut days: HashMap<(u64, i64, MethodName, u8), [u64; 4]> = HashMap::new();
+    let mut totals: HashMap<(i64, MethodName, u8), [u64; 7]> = HashMap::new();
     let mut hourly = transaction.prepare(
-        "INSERT INTO log_hourly VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO log_hourly VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-             duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out",
+             duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
+             apart = apart + excluded.apart",
     )?;
     for count in counts {
         let Some(endpoint) = endpoints.get(count.endpoint) else { continue };
         let endpoint = ids.of(count.endpoint, endpoint)?;
-        let sums = [count.calls, count.duration_us, count.bytes_out];
+        let sums = [count.calls, count.duration_us, count.bytes_out, count.apart];
         if count.hour >= oldest_hour {
-            let [calls, duration, bytes] = sums.map(int);
+            let [calls, duration, bytes, apart] = sums.map(int);
             let bucket = int(count.hour);
             hourly.execute(params![
                 bucket,
@@ -224,7 +246,8 @@ fn add(
                 count.class,
                 calls,
                 duration,
-                bytes
+                bytes,
+                apart
             ])?;
         }
         let day = count.hour / 24;
@@ -232,29 +255,35 @@ fn add(
             let sum = days.entry((day, endpoint, count.method, count.class)).or_default();
             sum.iter_mut().zip(sums).for_each(|(sum, more)| *sum = sum.saturating_add(more));
         }
-        let total = totals.entry((endpoint, count.method, count.class)).or_insert([0, 0, 0, u64::MAX, 0]);
-        total[..3].iter_mut().zip(sums).for_each(|(sum, more)| *sum = sum.saturating_add(more));
-        total[3] = total[3].min(count.first_unix_ms);
-        total[4] = total[4].max(count.last_unix_ms);
+        let total =
+            totals.entry((endpoint, count.method, count.class)).or_insert([0, 0, 0, 0, 0, u64::MAX, 0]);
+        total[..4].iter_mut().zip(sums).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        total[4] = total[4].max(count.last_regular_unix_ms);
+        total[5] = total[5].min(count.first_unix_ms);
+        total[6] = total[6].max(count.last_unix_ms);
     }
     let mut daily = transaction.prepare(
-        "INSERT INTO log_daily VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-             duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out",
-    )?;
-    for ((day, endpoint, method, class), sums) in days {
-        let [calls, duration, bytes] = sums.map(int);
-        daily.execute(params![int(day), source, endpoint, method, class, calls, duration, bytes])?;
-    }
-    let mut total = transaction.prepare(
-        "INSERT INTO log_total VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO log_daily VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
              duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
-             first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms)",
+             apart = apart + excluded.apart",
+    )?;
+    for ((day, endpoint, method, class), sums) in days {
+        let [calls, duration, bytes, apart] = sums.map(int);
+        daily.execute(params![int(day), source, endpoint, method, class, calls, duration, bytes, apart])?;
+    }
+    let mut total = transaction.prepare(
+        "INSERT INTO log_total VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
+             duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
+             first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),
+             apart = apart + excluded.apart, regular_ms = max(regular_ms, excluded.regular_ms)",
     )?;
     for ((endpoint, method, class), sums) in totals {
-        let [calls, duration, bytes, first, last] = sums.map(int);
-        total.execute(params![source, endpoint, method, class, calls, duration, bytes, first, last])?;
+        let [calls, duration, bytes, apart, regular, first, last] = sums.map(int);
+        let row =
+            params![source, endpoint, method, class, calls, duration, bytes, first, last, apart, regular];
+        total.execute(row)?;
     }
     Ok(())
 }
