@@ -65,6 +65,7 @@ pub(crate) fn of(endpoints: &[Endpoint], calls: usize, seed: u64) -> Score {
             location: None,
             now_unix_s: 1_700_000_000 + (n / CALLS_PER_SECOND) as u64,
             duration: Duration::from_millis(3),
+            apart: false,
         });
         if n % CALLS_PER_SECOND == 0 || n + 1 == calls {
             drained += discovered.drain_changes().iter().map(|change| change.added.total()).sum::<u64>();
