@@ -59,13 +59,13 @@ fn begins_like(bytes: &[u8], start: &[u8]) -> bool {
 }
 
 fn line(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderFault> {
-    let there = &bytes[..bytes.len().min(LINE_BYTES_MAX)];
+    // As far as a line's end may begin.
+    let there = &bytes[..bytes.len().min(LINE_BYTES_MAX - 1)];
     let Some(end) = there.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
         // No room for a line's end is left.
         return if there.len() + 2 > LINE_BYTES_MAX { Err(TooLong) } else { Ok(None) };
     };
     match &bytes[end..] {
-        [b'\r', b'\n', ..] if end + 2 > LINE_BYTES_MAX => Err(TooLong),
         [b'\r', b'\n', ..] => {
             let text = std::str::from_utf8(&bytes[LINE_START.len()..end]).map_err(|_| Malformed)?;
             Ok(Some(ProxyHeader { length: end + 2, client: client_of(text)? }))
@@ -242,7 +242,9 @@ mod tests {
             |length: usize| [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; length - 16], b"\r\n".to_vec()].concat();
         assert_eq!(whole(&line(LINE_BYTES_MAX)), Ok(None));
         assert_eq!(parse_proxy_header(&line(LINE_BYTES_MAX + 1)), Err(TooLong));
-        assert_eq!(parse_proxy_header(&[b"PROXY ".to_vec(), vec![b'x'; 100]].concat()), Err(TooLong));
+        let endless = [b"PROXY ".to_vec(), vec![b'x'; 100]].concat();
+        assert_eq!(parse_proxy_header(&endless), Err(TooLong));
+        assert_eq!(parse_proxy_header(&[&endless[..], b"\n"].concat()), Err(TooLong), "decided before");
         assert_eq!(whole(&second(1, UNSPEC, &vec![0; HEADER_BYTES_MAX - 16])), Ok(None));
         assert_eq!(parse_proxy_header(&second(1, UNSPEC, &vec![0; HEADER_BYTES_MAX - 15])), Err(TooLong));
     }
