@@ -147,8 +147,12 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
             if has_moved {
                 self.connection.timer.set(Instant::now() + self.waits.first_byte);
             }
+            let was_held_back = self.upload.is_held_back();
             if let Some(head) = self.take_head()? {
                 return Poll::Ready(Ok(head));
+            }
+            if was_held_back && !self.upload.is_held_back() {
+                continue;
             }
             let io = &mut self.connection.io;
             let is_first = io.input.is_empty() && self.interims == 0;

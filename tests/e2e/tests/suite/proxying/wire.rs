@@ -91,6 +91,27 @@ fn a_word_to_go_on_is_that_of_the_server() {
 }
 
 #[test]
+fn the_body_follows_at_once_when_the_server_says_so() {
+    let origin = Origin::start(|exchange| {
+        exchange.write(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        exchange.read_body()?;
+        exchange.answer(200, &[], b"x")?;
+        Ok(After::Keep)
+    });
+    let proxy = before(&origin);
+    let mut client = proxy.client();
+    let began = std::time::Instant::now();
+    for _ in 0..5 {
+        client.send("PUT /a HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
+        assert_eq!(client.interim(), 100);
+        client.send("body");
+        assert_eq!(client.answer("PUT").status, 200);
+    }
+    // A server that says nothing is waited for a second each.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_server_that_knows_no_expectations_is_waited_for_once() {
     let origin = Origin::named("legacy");
     let proxy = before(&origin);
