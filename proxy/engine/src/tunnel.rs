@@ -13,12 +13,15 @@ use crate::pipeline::ClientBody;
 pub(crate) struct Switch {
     pub(crate) protocol: HeaderValue,
     client: OnUpgrade,
+    /// By extended CONNECT, whose success is a tunnel and nothing else (RFC 8441 §4).
+    is_extended: bool,
 }
 
 impl Switch {
-    /// HTTP/1.1 only: HTTP/2 has no `Upgrade` (RFC 9113 §8.6), and h2c by upgrade is obsolete (§3.1).
+    /// By `Upgrade` in HTTP/1.1, by extended CONNECT in HTTP/2, which the listener has brought into the same form.
+    /// HTTP/1.0 has neither, and h2c by upgrade is obsolete (RFC 9113 §3.1).
     pub(crate) fn asked_for(head: &mut request::Parts) -> Option<Self> {
-        if head.version != Version::HTTP_11 {
+        if head.version == Version::HTTP_10 {
             return None;
         }
         let protocol = hygiene::upgrade(&head.headers)?;
@@ -26,7 +29,7 @@ impl Switch {
             return None;
         }
         let client = head.extensions.remove::<UpgradeSlot>()?.take()?;
-        Some(Self { protocol, client })
+        Some(Self { protocol, client, is_extended: head.version == Version::HTTP_2 })
     }
 }
 
@@ -41,15 +44,20 @@ pub(crate) struct Tunnel {
 /// Takes the server's end out of a 101; every other answer passes.
 ///
 /// # Errors
-/// The side switches protocols though nobody asked for it.
+/// The side switches protocols though nobody asked for it, or answers a request that would succeed only by a switch
+/// as if that had been something else.
 pub(crate) fn split(
     mut response: Response,
     switch: Option<Switch>,
 ) -> Result<(Response, Option<Tunnel>), Error> {
+    let wrong = |context| Error::new(ErrorKind::Protocol, context);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let is_success = response.status().is_success();
+        if is_success && switch.is_some_and(|switch| switch.is_extended) {
+            return Err(wrong("an answer where another protocol was asked for"));
+        }
         return Ok((response, None));
     }
-    let wrong = |context| Error::new(ErrorKind::Protocol, context);
     let Switch { client, .. } = switch.ok_or_else(|| wrong("101 without a request to switch"))?;
     let protocol = hygiene::upgrade(response.headers()).ok_or_else(|| wrong("101 without Upgrade"))?;
     let server = response.extensions_mut().remove::<UpgradeSlot>().and_then(|slot| slot.take());

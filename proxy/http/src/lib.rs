@@ -1,6 +1,7 @@
 //! Bodies, header hygiene, and the one place where an error becomes an answer.
 //!
-//! A request enters at [`hygiene`]; every failure leaves through [`rescue`]. Nothing here opens a
+//! A request enters at [`hygiene`]; every failure leaves through [`rescue()`]; content over HTTP/2 goes through
+//! [`stream`]. Nothing here opens a
 //! connection or knows a route.
 
 mod body;
@@ -10,6 +11,7 @@ mod observe;
 mod present;
 mod replay;
 mod rescue;
+pub mod stream;
 mod target;
 
 pub use body::{Body, BodyError};

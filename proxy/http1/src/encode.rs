@@ -5,6 +5,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue, TE}
 use http::{HeaderName, Method, Request, StatusCode, Version, response};
 use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
+use starve_http::stream::may_trail;
 
 use crate::date;
 use crate::request::number;
@@ -69,14 +70,6 @@ impl Encoder {
     pub(crate) fn is_complete(self) -> bool {
         matches!(self, Self::Nothing | Self::Length(0))
     }
-}
-
-/// Framing, routing and the like must not come behind the content (RFC 9110 §6.5.1).
-fn may_trail(name: &HeaderName) -> bool {
-    !matches!(
-        name.as_str(),
-        "transfer-encoding" | "content-length" | "host" | "connection" | "trailer" | "te" | "upgrade"
-    )
 }
 
 /// Writes an answer's head; what becomes of the connection is said where it is not understood.
@@ -147,11 +140,7 @@ fn length_of(fields: &HeaderMap) -> Option<u64> {
 pub(crate) fn interim(head: &response::Parts, out: &mut Vec<u8>) {
     status_line(head, out);
     let fields = head.headers.iter();
-    fields
-        .filter(|(name, _)| {
-            may_trail(name) && name.as_str() != "keep-alive" && name.as_str() != "proxy-connection"
-        })
-        .for_each(|(name, value)| field(out, name, value));
+    fields.filter(|(name, _)| may_trail(name)).for_each(|(name, value)| field(out, name, value));
     out.extend_from_slice(b"\r\n");
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use http::response;
 
-pub(crate) trait Sink: Send + Sync {
+/// Where they go: a client's connection.
+pub trait Sink: Send + Sync {
     fn interim(&self, head: &response::Parts);
 }
 
@@ -18,7 +19,7 @@ thread_local! {
 }
 
 /// Polls with the client's connection as the place where interim answers go.
-pub(crate) fn within<T>(client: &mut Option<Arc<dyn Sink>>, poll: impl FnOnce() -> T) -> T {
+pub fn within<T>(client: &mut Option<Arc<dyn Sink>>, poll: impl FnOnce() -> T) -> T {
     CLIENT.with_borrow_mut(|current| std::mem::swap(current, client));
     let outcome = poll();
     CLIENT.with_borrow_mut(|current| std::mem::swap(current, client));
@@ -26,7 +27,7 @@ pub(crate) fn within<T>(client: &mut Option<Arc<dyn Sink>>, poll: impl FnOnce() 
 }
 
 /// Passes an interim answer on, if whoever asked is there to take it.
-pub(crate) fn pass(head: &response::Parts) {
+pub fn pass(head: &response::Parts) {
     let client = CLIENT.with_borrow(Clone::clone);
     if let Some(client) = client {
         client.interim(head);

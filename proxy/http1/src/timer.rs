@@ -7,21 +7,22 @@ use tokio::time::{Instant, Sleep};
 
 /// The timer below is set again only when it goes off too early, or must go off earlier than it is set.
 #[derive(Debug)]
-pub(crate) struct LazyTimer {
+pub struct LazyTimer {
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl LazyTimer {
-    pub(crate) fn new(deadline: Instant) -> Self {
+    pub fn new(deadline: Instant) -> Self {
         Self { deadline, sleep: None }
     }
 
-    pub(crate) fn set(&mut self, deadline: Instant) {
+    pub fn set(&mut self, deadline: Instant) {
         self.deadline = deadline;
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the deadline has passed.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() > deadline {

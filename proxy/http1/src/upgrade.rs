@@ -23,13 +23,13 @@ impl OnUpgrade {
     }
 
     /// For a connection that is handed over later, if at all.
-    pub(crate) fn later() -> (oneshot::Sender<Rewound>, UpgradeSlot) {
+    pub fn later() -> (oneshot::Sender<Rewound>, UpgradeSlot) {
         let (sender, receiver) = oneshot::channel();
         (sender, UpgradeSlot(Arc::new(Mutex::new(Some(Self(receiver))))))
     }
 
     /// For a connection that has left HTTP.
-    pub(crate) fn now(upgraded: Rewound) -> UpgradeSlot {
+    pub fn now(upgraded: Rewound) -> UpgradeSlot {
         let (sender, slot) = Self::later();
         // The receiver is in the slot.
         let _sent = sender.send(upgraded);

@@ -13,28 +13,8 @@ pub(crate) struct Activity {
     in_flight: AtomicU32,
     /// Milliseconds since `began` of the last change to or from idleness.
     changed_ms: AtomicU64,
-    /// Answers whose content waits for the client to take it.
-    given: AtomicU32,
-    /// Milliseconds since `began` of the last time that it took some.
-    taken_ms: AtomicU64,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// Without a request.
-    pub(crate) idle: Duration,
-    /// With content that the client does not take.
-    pub(crate) send: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Nothing to object to; look again after this time.
-    Fine(Duration),
-    /// No request for longer than the idle time.
-    Idle,
-    /// The client has taken nothing of any answer for too long.
-    Stalled,
+    /// Milliseconds since `began` of the last byte from the client.
+    heard_ms: AtomicU64,
 }
 
 impl Activity {
@@ -43,8 +23,7 @@ impl Activity {
             began: Instant::now(),
             in_flight: AtomicU32::new(0),
             changed_ms: AtomicU64::new(0),
-            given: AtomicU32::new(0),
-            taken_ms: AtomicU64::new(0),
+            heard_ms: AtomicU64::new(0),
         })
     }
 
@@ -57,37 +36,22 @@ impl Activity {
         InFlight(Some(self.clone()))
     }
 
-    /// Content of an answer is handed out.
-    pub(crate) fn content_given(&self) {
-        if self.given.fetch_add(1, Relaxed) == 0 {
-            self.taken_ms.store(self.now_ms(), Relaxed);
-        }
+    /// The client has sent something; when that was, in milliseconds since the connection began.
+    pub(crate) fn heard(&self) -> u64 {
+        let now_ms = self.now_ms();
+        self.heard_ms.store(now_ms, Relaxed);
+        now_ms
     }
 
-    /// What was handed out has gone, or will never go.
-    pub(crate) fn content_taken(&self) {
-        self.given.fetch_sub(1, Relaxed);
-        self.taken_ms.store(self.now_ms(), Relaxed);
+    /// Since when the client has said nothing.
+    pub(crate) fn silent_since(&self) -> Instant {
+        self.began + Duration::from_millis(self.heard_ms.load(Relaxed))
     }
 
-    pub(crate) fn state(&self, patience: Patience) -> State {
-        let passed =
-            |since: &AtomicU64| Duration::from_millis(self.now_ms().saturating_sub(since.load(Relaxed)));
-        if self.given.load(Relaxed) > 0 {
-            let passed = passed(&self.taken_ms);
-            return match patience.send.checked_sub(passed).filter(|rest| !rest.is_zero()) {
-                Some(rest) => State::Fine(rest),
-                None => State::Stalled,
-            };
-        }
-        if self.in_flight.load(Relaxed) > 0 {
-            return State::Fine(patience.idle.min(patience.send));
-        }
-        let passed = passed(&self.changed_ms);
-        match patience.idle.checked_sub(passed).filter(|rest| !rest.is_zero()) {
-            Some(rest) => State::Fine(rest),
-            None => State::Idle,
-        }
+    /// Since when there has been no request; `None` while there is one.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.in_flight.load(Relaxed) == 0;
+        is_idle.then(|| self.began + Duration::from_millis(self.changed_ms.load(Relaxed)))
     }
 }
 
@@ -108,34 +72,15 @@ impl Drop for InFlight {
 mod tests {
     use super::*;
 
-    const NONE: Duration = Duration::ZERO;
-    const LONG: Duration = Duration::from_secs(1_000);
-
     #[test]
     fn a_connection_is_idle_when_its_last_request_has_ended() {
         let activity = Activity::new();
+        assert!(activity.idle_since().is_some());
         let (one, other) = (activity.begin(), activity.begin());
-        let state = |idle| activity.state(Patience { idle, send: NONE });
-        assert!(matches!(state(NONE), State::Fine(_)));
         drop(one);
-        assert!(matches!(state(NONE), State::Fine(_)));
+        assert!(activity.idle_since().is_none());
+        let before = Instant::now() - Duration::from_millis(1);
         drop(other);
-        assert_eq!(state(NONE), State::Idle);
-        assert!(matches!(state(LONG), State::Fine(_)));
-    }
-
-    #[test]
-    fn a_client_that_takes_nothing_stalls_and_one_that_waits_does_not() {
-        let activity = Activity::new();
-        let _request = activity.begin();
-        let state = |send| activity.state(Patience { idle: LONG, send });
-        assert!(matches!(state(NONE), State::Fine(_)), "nothing is there to be taken");
-        activity.content_given();
-        activity.content_given();
-        assert!(matches!(state(LONG), State::Fine(_)));
-        activity.content_taken();
-        assert_eq!(state(NONE), State::Stalled, "of one of two answers");
-        activity.content_taken();
-        assert!(matches!(state(NONE), State::Fine(_)));
+        assert!(activity.idle_since().is_some_and(|since| since >= before));
     }
 }

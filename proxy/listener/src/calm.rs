@@ -6,24 +6,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::accept::Counters;
+use crate::activity::Activity;
 use crate::frames::{Account, Flood, FrameLimits};
 
 #[derive(Debug)]
 pub(crate) struct Calm<S> {
     stream: S,
     account: Account,
-    began: Instant,
+    activity: Arc<Activity>,
     counters: Arc<Counters>,
 }
 
 impl<S: AsyncWrite + Unpin> Calm<S> {
-    pub(crate) fn new(stream: S, limits: FrameLimits, counters: Arc<Counters>) -> Self {
-        Self { stream, account: Account::new(limits), began: Instant::now(), counters }
+    pub(crate) fn new(
+        stream: S,
+        limits: FrameLimits,
+        activity: Arc<Activity>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { stream, account: Account::new(limits), activity, counters }
     }
 
     /// Says goodbye as far as that goes without waiting; the reader then ends the connection.
@@ -55,11 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Calm<S> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
         let new = buffer.filled().get(before..).unwrap_or_default();
-        if !new.is_empty() {
-            let now_ms = u64::try_from(this.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if let Err(flood) = this.account.received(new, now_ms) {
-                return Poll::Ready(Err(this.end(cx, flood)));
-            }
+        if !new.is_empty()
+            && let Err(flood) = this.account.received(new, this.activity.heard())
+        {
+            return Poll::Ready(Err(this.end(cx, flood)));
         }
         result
     }

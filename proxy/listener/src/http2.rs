@@ -1,22 +1,24 @@
 //! HTTP/2 connections (RFC 9113), and what each may ask of us (§10.5).
 
-use std::error::Error as _;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use bytes::Bytes;
+use h2::server::{Builder, Connection};
 use starve_http1::Rewound;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::accept::Settings;
-use crate::activity::{Activity, Patience, State};
+use crate::activity::Activity;
 use crate::calm::Calm;
 use crate::connection::{Handler, Peer};
 use crate::drain::Drain;
 use crate::frames::FrameLimits;
-use crate::requests::Service;
+use crate::stream::{Stream, answer};
+use crate::watch::{Objection, Watch};
 
 /// Bounds of each HTTP/2 connection.
 #[derive(Clone, Copy, Debug)]
@@ -52,69 +54,73 @@ pub(crate) async fn serve<H: Handler>(
 ) {
     let activity = Activity::new();
     let limits = FrameLimits { resets: settings.http2.resets, control_frames: settings.http2.control_frames };
-    let stream = Calm::new(stream, limits, settings.counters.clone());
-    let service = Service::new(handler, peer, activity.clone(), settings.clone());
-    let mut connection = pin!(builder(&settings).serve_connection(TokioIo::new(stream), service));
-    let mut closing = drain.has_begun();
-    if closing {
-        connection.as_mut().graceful_shutdown();
-    }
-    let patience = Patience { idle: settings.http1.idle_timeout, send: settings.http1.send_timeout };
-    let mut look_again = pin!(tokio::time::sleep(patience.idle.min(patience.send)));
+    let calm = Calm::new(stream, limits, activity.clone(), settings.counters.clone());
+    let handshake = timeout(settings.http1.head_timeout, builder(&settings).handshake(calm));
+    let mut connection: Connection<_, Bytes> = match handshake.await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return note_end(&settings, peer, &error),
+        Err(_elapsed) => {
+            settings.counters.slow_heads.fetch_add(1, Relaxed);
+            return;
+        }
+    };
+    let pings = (settings.http2.ping_interval, settings.http2.ping_timeout);
+    let mut watch = Watch::new(activity.clone(), settings.http1.idle_timeout, pings, connection.ping_pong());
+    // Said politely once; a client that does not listen is cut off.
+    let mut grace = pin!(sleep_until(Instant::now()));
+    let (mut closing, mut is_idle) = (false, false);
     loop {
         tokio::select! {
             biased;
-            outcome = connection.as_mut() => {
-                if let Err(error) = outcome {
-                    if is_calm_wanted(&error) {
-                        settings.counters.http2_floods.fetch_add(1, Relaxed);
-                    }
-                    tracing::debug!(client = %peer.address.ip(), %error, "connection ended");
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    let stream = Stream::new(respond, peer, activity.clone(), settings.clone());
+                    // Ends with its answer, or when the client resets it, at the latest with the connection.
+                    tokio::spawn(answer(stream, request, handler.clone()));
                 }
-                return;
-            }
+                Some(Err(error)) => return note_end(&settings, peer, &error),
+                None => return,
+            },
             () = drain.begun(), if !closing => {
                 closing = true;
-                connection.as_mut().graceful_shutdown();
+                connection.graceful_shutdown();
             }
-            () = look_again.as_mut() => match activity.state(patience) {
-                State::Fine(rest) => look_again.as_mut().reset(tokio::time::Instant::now() + rest),
-                // Said politely once; a client that does not listen is cut off.
-                State::Idle if !closing => {
+            objection = poll_fn(|cx| watch.poll(cx)), if !is_idle => match objection {
+                Objection::Idle => {
+                    is_idle = true;
                     closing = true;
-                    connection.as_mut().graceful_shutdown();
-                    look_again.as_mut().reset(tokio::time::Instant::now() + settings.http1.head_timeout);
+                    connection.graceful_shutdown();
+                    grace.as_mut().reset(Instant::now() + settings.http1.head_timeout);
                 }
-                State::Idle => return,
-                State::Stalled => {
-                    settings.counters.slow_readers.fetch_add(1, Relaxed);
-                    return;
-                }
+                Objection::Gone => return,
+            },
+            // What came in the last moment is still answered.
+            () = grace.as_mut(), if is_idle => match activity.idle_since() {
+                Some(_) => return,
+                None => grace.as_mut().reset(Instant::now() + settings.http1.head_timeout),
             },
         }
     }
 }
 
-fn builder(settings: &Settings) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(settings: &Settings) -> Builder {
+    let mut builder = Builder::new();
     builder
-        .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(settings.http1.head_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(settings.http2.streams)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        .max_local_error_reset_streams(OWN_RESETS_MAX)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .max_local_error_reset_streams(Some(OWN_RESETS_MAX))
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER_BYTES)
-        .keep_alive_interval(settings.http2.ping_interval)
-        .keep_alive_timeout(settings.http2.ping_timeout);
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .enable_connect_protocol();
     builder
 }
 
-/// Whether the library has ended the connection because of what it cost (ENHANCE_YOUR_CALM, RFC 9113 §7).
-fn is_calm_wanted(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
-    cause.is_some_and(|cause| {
-        cause.is_go_away() && cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
-    })
+fn note_end(settings: &Settings, peer: Peer, error: &h2::Error) {
+    // The library has ended it because of what it cost (ENHANCE_YOUR_CALM, RFC 9113 §7).
+    if error.is_go_away() && error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) {
+        settings.counters.http2_floods.fetch_add(1, Relaxed);
+    }
+    tracing::debug!(client = %peer.address.ip(), %error, "connection ended");
 }

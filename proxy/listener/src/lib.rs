@@ -12,13 +12,16 @@ mod calm;
 mod certificate;
 mod connection;
 mod drain;
+mod extended;
 mod frames;
 mod handshakes;
 mod http2;
 mod opening;
 mod proxy_protocol;
-mod requests;
+mod received;
+mod stream;
 mod tls;
+mod watch;
 
 pub use accept::{Counters, Endpoint, Settings, accept};
 pub use activity::InFlight;

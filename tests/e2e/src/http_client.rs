@@ -159,6 +159,16 @@ impl Feed {
         self.0.send(Ok(Frame::data(bytes.into()))).await.expect("somebody reads the body");
     }
 
+    /// Whether there was still somebody to read it.
+    pub async fn try_data(&self, bytes: impl Into<Bytes>) -> bool {
+        self.0.send(Ok(Frame::data(bytes.into()))).await.is_ok()
+    }
+
+    /// Whether nobody reads it any more.
+    pub fn is_over(&self) -> bool {
+        self.0.is_closed()
+    }
+
     pub async fn trailers(&self, trailers: HeaderMap) {
         self.0.send(Ok(Frame::trailers(trailers))).await.expect("somebody reads the body");
     }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use e2e::raw_http2::{
-    CONTINUATION, END_HEADERS, END_STREAM, GET, HEADERS, PING, RST_STREAM, RawHttp2, SETTINGS,
+    CONTINUATION, END_HEADERS, END_STREAM, GET, HEADERS, PING, RST_STREAM, RawFrame, RawHttp2, SETTINGS,
+    WINDOW_UPDATE,
 };
 use e2e::{After, Http, Origin, Proxy, empty, feed, get};
 use http::Request;
@@ -77,21 +78,55 @@ fn a_head_without_an_end_ends_the_connection() {
     assert!(proxy.memory().1 < before + 64 * 1024 * 1024, "{:?}", proxy.memory());
 }
 
-#[test]
-fn a_client_that_makes_no_room_for_its_answer_is_let_go() {
-    let origin = Origin::start(|exchange| {
-        exchange.answer(200, &[], &vec![b'x'; 4 * 1024 * 1024])?;
+/// Answers `/large` with more than a client has room for, anything else with a word.
+fn large_or_small() -> Origin {
+    Origin::start(|exchange| {
+        let body = if exchange.path() == "/large" { vec![b'x'; 4 * 1024 * 1024] } else { b"small".to_vec() };
+        exchange.answer(200, &[], &body)?;
         Ok(After::Close)
-    });
+    })
+}
+
+/// `GET http://a/large` in HPACK.
+const GET_LARGE: &[u8] = &[0x82, 0x86, 0x04, 6, b'/', b'l', b'a', b'r', b'g', b'e', 0x41, 1, b'a'];
+
+/// Opens a stream whose answer it makes no room for.
+fn stalled(proxy: &Proxy, settings: &[(u16, u32)]) -> RawHttp2 {
+    let mut client = RawHttp2::connect(proxy.address(), settings);
+    client.send(&RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 1, GET_LARGE)).unwrap();
+    client
+}
+
+#[test]
+fn a_stream_that_makes_no_room_for_its_answer_is_let_go_and_its_connection_goes_on() {
+    let origin = large_or_small();
     let proxy = before(&origin, "send-timeout: 300ms");
     let initial_window_size = 4;
     for (count, settings) in [(1.0, &[(initial_window_size, 0)][..]), (2.0, &[])] {
-        let mut client = RawHttp2::connect(proxy.address(), settings);
-        client.send(&RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 1, GET)).unwrap();
-        client.goodbye();
+        let mut client = stalled(&proxy, settings);
+        let is_end = |frame: &RawFrame| frame.kind == RST_STREAM && frame.stream == 1;
+        while !is_end(&client.frame_or_end().expect("a reset, not the end of the connection")) {}
         assert_eq!(hits(&proxy, "send-timeout"), count);
+        // What the first one left unread has used up the connection's window.
+        client.send(&RawHttp2::frame(WINDOW_UPDATE, 0, 0, &1_000_u32.to_be_bytes())).unwrap();
+        client.send(&RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 3, GET)).unwrap();
+        client.send(&RawHttp2::frame(WINDOW_UPDATE, 0, 3, &1_000_u32.to_be_bytes())).unwrap();
+        let is_whole = |frame: &RawFrame| frame.stream == 3 && frame.flags & END_STREAM != 0;
+        while !is_whole(&client.frame_or_end().expect("an answer on the same connection")) {}
     }
-    assert_eq!(proxy.get("/a").status, 200);
+    assert_eq!(proxy.metrics().get("starve_in_flight_requests", &[]), Some(0.0));
+}
+
+#[test]
+fn a_stream_that_stalls_holds_up_no_other_one() {
+    let origin = large_or_small();
+    let proxy = before(&origin, "");
+    let mut client = stalled(&proxy, &[]);
+    client.send(&RawHttp2::frame(WINDOW_UPDATE, 0, 0, &1_000_000_u32.to_be_bytes())).unwrap();
+    client.send(&RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 3, GET)).unwrap();
+    let is_whole = |frame: &RawFrame| frame.stream == 3 && frame.flags & END_STREAM != 0;
+    while !is_whole(&client.frame_or_end().expect("an answer")) {}
+    assert_eq!(hits(&proxy, "send-timeout"), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,6 +134,10 @@ async fn a_slow_answer_is_no_stalled_client() {
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
     let origin = Origin::start(move |exchange| {
+        if exchange.path() != "/a" {
+            exchange.answer(200, &[], &vec![b'x'; 4 * 1024 * 1024])?;
+            return Ok(After::Close);
+        }
         exchange.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst")?;
         let _told = gate.lock().unwrap().recv();
         exchange.write(b"-last")?;
@@ -109,11 +148,18 @@ async fn a_slow_answer_is_no_stalled_client() {
     let mut body = http.send(get("/a").body(empty()).unwrap()).await.unwrap().into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(first, Bytes::from_static(b"first"));
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    // One that begins to stall now tells when the time is over.
+    tokio::task::block_in_place(|| {
+        let _client = stalled(&proxy, &[]);
+        e2e::eventually("the stalled one to be let go", || match hits(&proxy, "send-timeout") {
+            1.0 => Ok(()),
+            other => Err(other.to_string()),
+        });
+    });
     go.send(()).unwrap();
     let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(last, Bytes::from_static(b"-last"));
-    assert_eq!(hits(&proxy, "send-timeout"), 0.0);
+    assert_eq!(hits(&proxy, "send-timeout"), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,19 +179,28 @@ async fn a_body_that_does_not_come_is_answered_408() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_trickles_is_answered_408() {
     let origin = Origin::named("legacy");
-    let proxy = before(&origin, "body-timeout: 1s, min-body-rate: 1KiB");
+    let proxy = before(&origin, "body-timeout: 500ms, min-body-rate: 1MiB");
     let mut http = Http::two(proxy.address()).await;
     let (feed, body) = feed();
-    let trickle = tokio::spawn(async move {
-        loop {
-            feed.data(&b"x"[..]).await;
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    // Each byte when the one before has come all the way: never silent, and never fast.
+    let trickle = tokio::task::spawn_blocking(move || {
+        for sent in 1.. {
+            if !tokio::runtime::Handle::current().block_on(feed.try_data(&b"x"[..])) {
+                return sent;
+            }
+            e2e::eventually("the byte at the origin, or the end", || match origin.seen().first() {
+                Some(seen) if seen.body.len() < sent && !feed.is_over() => Err(format!("{seen:?}")),
+                Some(_) => Ok(()),
+                None => Err("no request".to_owned()),
+            });
         }
+        0
     });
     let request = Request::post("http://shop.example/a").body(body).unwrap();
     let answer = http.call(request).await.unwrap();
     assert_eq!(answer.status, 408);
-    trickle.abort();
+    assert!(trickle.await.unwrap() > 2, "it was never silent");
+    assert_eq!(hits(&proxy, "body-timeout"), 1.0);
 }
 
 #[test]

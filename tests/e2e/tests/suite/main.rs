@@ -20,6 +20,7 @@ mod functions;
 mod handover;
 mod hostile_names;
 mod imports;
+mod matrix;
 mod operations;
 mod proxying;
 mod reload;

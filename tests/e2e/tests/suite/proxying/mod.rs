@@ -5,6 +5,7 @@ mod bodies;
 mod clients;
 mod failures;
 mod heads;
+mod http2;
 mod paths;
 mod switches;
 mod wire;

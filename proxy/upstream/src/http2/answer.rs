@@ -1,0 +1,97 @@
+//! The content of an answer, from its stream to whoever reads it.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use http::response;
+use http_body::{Frame, SizeHint};
+use starve_http::stream::Incoming;
+use starve_http::{Body, BodyError};
+
+use super::Lease;
+use super::exchange::{Answered, Upload};
+use crate::pool::InUse;
+use crate::silence::Silence;
+
+/// Dropped before its end, it resets its stream and nothing else.
+pub(super) struct Streamed {
+    content: Incoming,
+    upload: Option<Upload>,
+    lease: Option<(Lease, InUse)>,
+    silence: Silence,
+}
+
+impl Streamed {
+    pub(super) fn of(answered: Answered, in_use: InUse, silence_max: Duration) -> (response::Parts, Body) {
+        let Answered { head, content, upload, lease } = answered;
+        if content.is_end_stream() {
+            return (head, Body::empty());
+        }
+        let content = Incoming::new(content, &head.headers);
+        let silence = Silence::new(silence_max);
+        let body = Body::wrap(Self { content, upload, lease: Some((lease, in_use)), silence });
+        (head, body)
+    }
+
+    /// Whether an error is the end that it looks like. A server that has answered before the request was whole asks
+    /// with NO_ERROR, behind the end of its answer, not to be sent the rest (RFC 9113 §8.1); at any other time the
+    /// answer breaks off.
+    fn is_end(&self, error: &h2::Error) -> bool {
+        let was_uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_done());
+        let is_all_there = self.content.rest() == Some(0) || (self.content.rest().is_none() && was_uploading);
+        error.is_remote() && error.reason() == Some(Reason::NO_ERROR) && is_all_there
+    }
+}
+
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match this.content.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.silence.heard();
+                if let Some((lease, _)) = &this.lease {
+                    lease.0.state.heard.fetch_add(1, Relaxed);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) if !this.is_end(&error) => Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(_end) => {
+                this.lease = None;
+                Poll::Ready(None)
+            }
+            Poll::Pending => this.silence.poll_too_long(cx).map(|()| {
+                if let Some((lease, _)) = &this.lease {
+                    // Should the whole connection be dead, the next request finds another one.
+                    lease.0.state.is_retired.store(true, Relaxed);
+                }
+                Some(Err("the server fell silent in the middle of its answer".into()))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        if let Some(upload) = self.upload.take().filter(|_| self.lease.is_some() && !self.content.is_end()) {
+            upload.cancel();
+        }
+    }
+}

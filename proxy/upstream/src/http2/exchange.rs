@@ -1,0 +1,198 @@
+//! One request on a connection, up to the head of its answer.
+
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
+
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, StatusCode, Uri, response};
+use http_body::Body as _;
+use starve_config::ServerPlan;
+use starve_http::stream::{Broken, Outgoing, Progress, said_length};
+use starve_http::{Body, Error, ErrorKind, Request};
+use starve_http1::{LazyTimer, interim};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::Lease;
+use crate::send::kind_of_body;
+use crate::server::Server;
+
+/// Interim answers to one request; a server that sends more is broken.
+const INTERIM_MAX: usize = 64;
+
+pub(super) enum Failed {
+    /// Not one byte was sent.
+    Unsent,
+    /// The server says that it has not looked at it.
+    Refused(Error),
+    Broken(Error),
+}
+
+/// An answer whose content is still to come.
+pub(super) struct Answered {
+    pub(super) head: response::Parts,
+    pub(super) content: RecvStream,
+    pub(super) upload: Option<Upload>,
+    pub(super) lease: Lease,
+}
+
+/// A request that is still being sent while its answer comes: by a task of its own, so that neither direction waits for
+/// the other.
+pub(super) struct Upload {
+    task: AbortHandle,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Upload {
+    fn go_on(mut content: Outgoing<Body>) -> Self {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = is_done.clone();
+        // Ends with the request or the stream, or is ended with the answer.
+        let task = tokio::spawn(async move {
+            let ended = poll_fn(|cx| match content.poll(cx) {
+                Ok(Progress::Done) => Poll::Ready(Ok(())),
+                Ok(_) => Poll::Pending,
+                Err(broken) => Poll::Ready(Err(broken)),
+            });
+            match ended.await {
+                Ok(()) => done.store(true, Relaxed),
+                Err(Broken::Left) => {}
+                Err(Broken::Content(_)) => content.reset(Reason::CANCEL),
+            }
+        });
+        Self { task: task.abort_handle(), is_done }
+    }
+
+    /// Whether the whole request has been handed to the connection.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_done.load(Relaxed)
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn cancel(&self) {
+        self.task.abort();
+    }
+}
+
+pub(super) async fn exchange(server: &Server, lease: Lease, request: Request) -> Result<Answered, Failed> {
+    let (head, body) = write(server, request)?;
+    let mut sender = lease.0.sender.clone();
+    if poll_fn(|cx| sender.poll_ready(cx)).await.is_err() {
+        lease.0.state.is_retired.store(true, Relaxed);
+        return Err(Failed::Unsent);
+    }
+    let (is_empty, length) = (body.is_end_stream(), said_length(head.headers()));
+    let (answer, stream) = match sender.send_request(head, is_empty) {
+        Ok(begun) => begun,
+        Err(error) => {
+            // It closes, or has used up its numbers; in no case is it of further use.
+            lease.0.state.is_retired.store(true, Relaxed);
+            if error.is_io() || error.is_go_away() || error.is_reset() {
+                return Err(Failed::Unsent);
+            }
+            let context = format!("the request cannot be written in HTTP/2 for {}", server.authority);
+            return Err(Failed::Broken(Error::new(ErrorKind::BadRequest, context).with_source(error)));
+        }
+    };
+    let content = (!is_empty).then(|| Outgoing::new(stream, body, length));
+    wait(server, lease, answer, content).await
+}
+
+/// Sends the content and waits for the head of the answer, whichever comes first.
+async fn wait(
+    server: &Server,
+    lease: Lease,
+    mut answer: ResponseFuture,
+    mut content: Option<Outgoing<Body>>,
+) -> Result<Answered, Failed> {
+    let limit = server.timeouts.first_byte;
+    let mut timer = LazyTimer::new(Instant::now() + limit);
+    let mut interims = 0;
+    let outcome = poll_fn(|cx| {
+        if let Some(sending) = &mut content {
+            match sending.poll(cx) {
+                Ok(Progress::Done) => content = None,
+                Ok(_) => {}
+                // Why shows in the answer.
+                Err(Broken::Left) => content = None,
+                Err(Broken::Content(error)) => {
+                    sending.reset(Reason::CANCEL);
+                    let kind = kind_of_body(error.as_ref());
+                    let context = format!("exchange with {}", server.authority);
+                    return Poll::Ready(Err(Failed::Broken(Error::new(kind, context).with_source(error))));
+                }
+            }
+            if content.as_mut().is_none_or(Outgoing::has_moved) {
+                timer.set(Instant::now() + limit);
+            }
+        }
+        while let Poll::Ready(Some(Ok(head))) = answer.poll_informational(cx) {
+            interims += 1;
+            if interims > INTERIM_MAX {
+                let context = format!("too many interim answers from {}", server.authority);
+                return Poll::Ready(Err(Failed::Broken(Error::new(ErrorKind::Protocol, context))));
+            }
+            // The client was told to go on when its content was first asked for.
+            if head.status() != StatusCode::CONTINUE {
+                interim::pass(&head.into_parts().0);
+            }
+        }
+        match Pin::new(&mut answer).poll(cx) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(failed(server, error))),
+            Poll::Pending => timer.poll(cx).map(|()| {
+                // Should the whole connection be dead, the next request finds another one.
+                lease.0.state.is_retired.store(true, Relaxed);
+                let context = format!("no answer from {} in {limit:?}", server.authority);
+                Err(Failed::Broken(Error::new(ErrorKind::ResponseTimeout, context)))
+            }),
+        }
+    });
+    let (head, incoming) = outcome.await?.into_parts();
+    lease.0.state.heard.fetch_add(1, Relaxed);
+    Ok(Answered { head, content: incoming, upload: content.map(Upload::go_on), lease })
+}
+
+/// The request as HTTP/2 wants it (RFC 9113 §8.3.1): the target with scheme and authority, no `Host`.
+fn write(server: &Server, request: Request) -> Result<(http::Request<()>, Body), Failed> {
+    let (mut head, body) = request.into_parts();
+    let host = head.headers.remove(HOST);
+    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    head.uri = absolute(server, &head.uri, authority).map_err(Failed::Broken)?;
+    head.version = http::Version::HTTP_2;
+    let says_length =
+        !body.is_end_stream() || matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+    if let Some(length) = body.size_hint().exact().filter(|_| says_length)
+        && !head.headers.contains_key(CONTENT_LENGTH)
+    {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok((http::Request::from_parts(head, ()), body))
+}
+
+fn absolute(server: &Server, own: &Uri, authority: Option<Authority>) -> Result<Uri, Error> {
+    let mut parts = http::uri::Parts::default();
+    let is_tls = matches!(server.dialer.server, ServerPlan::Https { .. });
+    parts.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = authority.or_else(|| Authority::try_from(&*server.authority).ok());
+    parts.path_and_query = own.path_and_query().cloned().or(Some(PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).map_err(|error| {
+        Error::new(ErrorKind::BadRequest, "the target cannot be written in HTTP/2").with_source(error)
+    })
+}
+
+fn failed(server: &Server, error: h2::Error) -> Failed {
+    let is_refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    if error.is_remote() && (is_refused || error.is_go_away()) {
+        let context = format!("{} refused the request", server.authority);
+        return Failed::Refused(Error::new(ErrorKind::Incomplete, context).with_source(error));
+    }
+    let kind = if error.is_library() { ErrorKind::Protocol } else { ErrorKind::Incomplete };
+    Failed::Broken(Error::new(kind, format!("exchange with {}", server.authority)).with_source(error))
+}
