@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("starve-migration", &[]),
     ("starve-compare", &[]),
     ("starve-callers", &[]),
-    ("starve-discovery", &["starve-routing"]),
+    ("starve-discovery", &["starve-routing", "starve-callers"]),
     ("starve-config", &["starve-routing", "starve-migration", "starve-compare"]),
     ("starve-http", &[]),
     ("starve-http1", &["starve-http"]),

@@ -6,6 +6,7 @@
 //! Invariant: whatever the lines hold, nothing fails and memory stays bounded; a line that cannot be read is counted as
 //! bad, and an example of it is shown without what may be secret ([`redacted`]).
 
+mod agents;
 mod counter;
 mod detect;
 mod format_string;
@@ -38,6 +39,8 @@ pub struct Record<'a> {
     pub status: u16,
     pub duration_us: u64,
     pub bytes_out: u64,
+    /// As it was written: spaces may be `+` or escaped.
+    pub agent: Option<&'a [u8]>,
     /// Spaces of the path are written as `+`, and escapes are decoded.
     pub is_decoded: bool,
 }

@@ -287,6 +287,62 @@ fn calls_go_to_routes_then_to_the_inventory_then_to_templates() {
 }
 
 #[test]
+fn every_format_tells_the_user_agent() {
+    let agent = |name: &str, text: &str| {
+        let mut reader = Reader::new(format(name));
+        let mut found = None;
+        for line in text.lines() {
+            if let Line::Call(record) = reader.read(line.as_bytes()) {
+                found = record.agent.map(|agent| String::from_utf8_lossy(agent).into_owned());
+            }
+        }
+        found
+    };
+    let is = |text: &str| Some(text.to_owned());
+    assert_eq!(agent("combined", COMBINED), is("Mozilla \\\"x\\\""));
+    assert_eq!(agent("alb", ALB), is("agent \\\"7\\\""));
+    assert_eq!(agent("cloudfront", CLOUD_FRONT), is("Mozilla/5.0%20(x)"));
+    assert_eq!(agent("common", r#"::1 - - [20/Nov/2026:13:55:36 +0000] "GET /a HTTP/2.0" 200 -"#), None);
+    let json = r#"{"time":"2026-11-20T13:55:36Z","path":"/a","status":200,"userAgent":"curl/8"}"#;
+    assert_eq!(agent("json", json), is("curl/8"));
+    let ltsv = "time:[20/Nov/2026:13:55:36 +0000]\treq:GET /a HTTP/1.1\tstatus:200\tua:curl/8";
+    assert_eq!(agent("ltsv", ltsv), is("curl/8"));
+    let line = "[20/Nov/2026:13:55:36 +0000] \"GET /a HTTP/1.1\" 200 <curl/8>";
+    for own in [r#"[$time_local] "$request" $status <$http_user_agent>"#, r#"%t "%r" %s <%{User-Agent}i>"#] {
+        assert_eq!(agent(own, line), is("curl/8"), "{own}");
+    }
+}
+
+#[test]
+fn bots_and_health_checks_are_told_apart_and_one_value_alone_is_a_word() {
+    let targets = targets();
+    let (mut first, mut second) = (Counter::new(&targets), Counter::new(&targets));
+    let agents = ["curl/8", "kube-probe/1.31", "sqlmap/1.8", "-", "Mozilla/5.0 (compatible; Googlebot/2.1)"];
+    for (n, agent) in (0..).zip(agents) {
+        let record = Record { agent: Some(agent.as_bytes()), ..record("GET", "/errors/404", 200, AT + n) };
+        first.count(&record);
+    }
+    second.count(&record("GET", "/errors/404?x=1", 200, AT));
+    for target in ["/carts/7", "/carts/8", "/docs/2026-11-20/0b5af3e2-1d2c-4b6a-9f00-aabbccddeeff"] {
+        first.count(&record("GET", target, 200, AT));
+    }
+    second.count(&record("GET", "/docs/2026-11-20/0b5af3e2-1d2c-4b6a-9f00-aabbccddeefe", 200, AT));
+    first.merge(second);
+    let endpoints = first.endpoints();
+    let found: std::collections::BTreeMap<_, _> = first
+        .cells()
+        .map(|(key, cell)| {
+            (endpoints[key.endpoint].clone(), (cell.calls, cell.apart, cell.last_regular_unix_ms))
+        })
+        .collect();
+    let template = |text: &str| Endpoint::Template(text.to_owned());
+    assert_eq!(found[&template("/errors/404")], (6, 3, AT + 3));
+    assert_eq!(found[&template("/carts/{int}")], (2, 0, AT));
+    assert_eq!(found[&template("/docs/{date}/{uuid}")], (2, 0, AT));
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
 fn memory_stays_bounded_whatever_is_asked_for() {
     let targets = targets();
     let mut counter = Counter::new(&targets);

@@ -42,8 +42,7 @@ fn key(template: &str, method: &str) -> RowKey {
 /// Adds a change to a batch.
 pub(crate) fn record(change: &Change, batch: &mut Batch) {
     let to = name(&change.key);
-    let renames = change.was.iter().map(|was| Rename { from: name(was), to: to.clone() });
-    batch.renames.extend(renames);
+    batch.renames.extend(renames(change));
     let added = &change.added;
     for (class, calls) in (0_u8..).zip(added.calls).filter(|(_, calls)| *calls > 0) {
         batch.discovered.push(DiscoveredCount {
@@ -56,6 +55,20 @@ pub(crate) fn record(change: &Change, batch: &mut Batch) {
             last_at_unix_ms: added.last_seen_unix_s * 1_000,
         });
     }
+}
+
+fn renames(change: &Change) -> impl Iterator<Item = Rename> {
+    let to = name(&change.key);
+    change.was.iter().map(move |was| Rename { from: name(was), to: to.clone() })
+}
+
+/// What the rules join of all that is in a ledger, imported calls included.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub fn joined_in(ledger: &Path) -> Result<Vec<Rename>, LedgerError> {
+    let changes = restore(ledger)?.drain_changes();
+    Ok(changes.iter().flat_map(renames).collect())
 }
 
 /// Calls that came faster than they can be looked at.

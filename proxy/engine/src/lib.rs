@@ -42,6 +42,7 @@ mod watch;
 mod workers;
 
 pub use configuration::{ConfigError, ConfigFile, Read};
+pub use findings::joined_in;
 pub use proxy::route_infos;
 pub use server::{Options, StartError, run};
 pub use tell::{findings_in, tell_in};

@@ -28,7 +28,32 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, (u64, u64)), LedgerError>
     Ok((connection, inode))
 }
 
-/// Creates the file if need be. Readable for the group, not for all: samples come from real traffic.
+/// A further connection to a ledger that is up to date, in the process that may have it open already. The file is opened
+/// by SQLite alone: when a process closes any handle of a file, it loses all its locks on it (POSIX), and the next program
+/// that looks into the ledger would take it for one that nobody uses.
+pub(crate) fn beside(path: &Path) -> Result<Connection, LedgerError> {
+    let classified = |source| classify(path, source);
+    if !path.exists() {
+        return Err(LedgerError::Missing { path: path.to_owned() });
+    }
+    let connection = connect(path).map_err(classified)?;
+    match schema::state(&connection).map_err(classified)? {
+        schema::State::Ours { version } if version == schema::VERSION => {}
+        schema::State::Ours { version: found } if found < schema::VERSION => {
+            return Err(LedgerError::Older { path: path.to_owned(), found, known: schema::VERSION });
+        }
+        schema::State::Ours { version: found } => {
+            return Err(LedgerError::Newer { path: path.to_owned(), found, known: schema::VERSION });
+        }
+        schema::State::Empty | schema::State::Foreign => {
+            return Err(LedgerError::Foreign { path: path.to_owned() });
+        }
+    }
+    set_modes(&connection).map_err(classified)?;
+    Ok(connection)
+}
+
+/// Creates the file if need be. Not in a process that has the file open: see [`beside`]. Readable for the group, not for all: samples come from real traffic.
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path)
 }

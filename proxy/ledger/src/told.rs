@@ -18,7 +18,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The ledger cannot be written; it is as it was.
 pub fn remember_told(path: &Path, patterns: &[String], now_unix_ms: u64) -> Result<(), LedgerError> {
     let path = crate::writer::canonical(path);
-    let (mut connection, _) = open::open(&path)?;
+    let mut connection = open::beside(&path)?;
     let failed = |source| classify(&path, source);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;

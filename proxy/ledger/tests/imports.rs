@@ -173,6 +173,35 @@ fn logs_of_one_source_add_up_and_those_of_two_do_not() {
 }
 
 #[test]
+fn the_history_of_a_log_follows_when_endpoints_turn_out_to_be_one() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    let endpoints =
+        ["/t/a", "/t/b", "/t/c", "/t/{value}"].map(|path| LogEndpoint::Discovered(path.to_owned()));
+    let (at, old) = (T0 - 3 * HOUR_MS, T0 - 60 * DAY_MS);
+    let bot = LogCount { apart: 5, last_regular_unix_ms: 0, ..count(0, 5, at) };
+    let counts = [bot, count(1, 2, at), count(2, 100, at), count(3, 7, old)];
+    importer.log(&source("web"), &file("1", old, at), &endpoints, &counts).unwrap();
+    importer.log(&source("cdn"), &file("2", at, at), &endpoints, &[count(0, 9, at)]).unwrap();
+    let name = |path: &str| (path.to_owned(), "GET".into());
+    let rename = |from| starve_ledger::Rename { from: name(from), to: name("/t/{value}") };
+    // Once by the import itself, once by the proxy that joins what it has discovered.
+    importer.rename_logs(&[rename("/t/a"), rename("/t/never")]).unwrap();
+    let ledger = Ledger::open(&path).unwrap();
+    let mut batch = Batch::new(T0 - 1_000, T0);
+    batch.renames = vec![rename("/t/b")];
+    ledger.record(batch).unwrap();
+    ledger.flush(Duration::from_secs(30)).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    for (since, calls, apart) in [(0, 14, 5), (old, 14, 5), (at, 9, 0)] {
+        let rows = reader.discovered(since).unwrap();
+        let found: Vec<_> =
+            rows.iter().map(|row| (row.template.as_str(), row.calls, row.apart, row.first_unix_ms)).collect();
+        assert_eq!(found, [("/t/c", 100, 0, at), ("/t/{value}", calls, apart, old)], "{since}");
+    }
+}
+
+#[test]
 fn old_counts_go_to_days_and_older_ones_to_the_totals() {
     let (_folder, path) = place();
     let mut importer = Importer::open(&path).unwrap();

@@ -8,7 +8,7 @@ use starve_discovery::access_log::{
     Cell, CellKey, Counter, Endpoint, Field, Fields, Format, Targets, UNMATCHED,
 };
 use starve_discovery::inventory::Inventory;
-use starve_engine::ConfigFile;
+use starve_engine::{ConfigFile, joined_in};
 use starve_ledger::{Importer, LedgerError, LogCount, LogEndpoint, LogFile, LogSource, MORE, Reader};
 use starve_routing::{Entry, Pattern, RouteTable};
 
@@ -50,6 +50,9 @@ pub(super) fn run(global: &Global, log: &AccessLog) -> Result<(), Failure> {
         summary.add(&file, outcome);
     }
     progress.finish();
+    // As a proxy joins what it discovers: the same rules for what both have seen.
+    let joined = joined_in(&ledger_path(global)?).and_then(|joined| importer.rename_logs(&joined));
+    joined.map_err(|error| failed(&error))?;
     summary.print(log.output)
 }
 
@@ -222,14 +225,7 @@ fn counts(counter: &Counter<'_>) -> (Vec<LogEndpoint>, Vec<LogCount>) {
         // As the live counts of these rows: they are of no endpoint, so of no method.
         let method = if is_one_row { "_OTHER" } else { key.method };
         let sum = sums.entry(CellKey { endpoint: place, method, ..key });
-        sum.and_modify(|sum| {
-            sum.calls += cell.calls;
-            sum.duration_us = sum.duration_us.saturating_add(cell.duration_us);
-            sum.bytes_out = sum.bytes_out.saturating_add(cell.bytes_out);
-            sum.first_unix_ms = sum.first_unix_ms.min(cell.first_unix_ms);
-            sum.last_unix_ms = sum.last_unix_ms.max(cell.last_unix_ms);
-        })
-        .or_insert(cell);
+        sum.and_modify(|sum| sum.add(&cell)).or_insert(cell);
     }
     // In the order of the table's key: SQLite then appends instead of searching.
     let mut sums: Vec<_> = sums.into_iter().collect();
@@ -242,10 +238,10 @@ fn counts(counter: &Counter<'_>) -> (Vec<LogEndpoint>, Vec<LogCount>) {
         calls: cell.calls,
         duration_us: cell.duration_us,
         bytes_out: cell.bytes_out,
-        apart: 0,
+        apart: cell.apart,
         first_unix_ms: cell.first_unix_ms,
         last_unix_ms: cell.last_unix_ms,
-        last_regular_unix_ms: cell.last_unix_ms,
+        last_regular_unix_ms: cell.last_regular_unix_ms,
     };
     (endpoints, sums.into_iter().map(count).collect())
 }

@@ -10,9 +10,11 @@ use rustc_hash::FxHasher;
 use starve_routing::RouteTable;
 
 use super::Record;
+use super::agents::Agents;
 use super::remembered::{Asked, At, Looks, Remembered};
 use super::target::{LogRequest, Target, spelled};
 use crate::inventory::Inventory;
+use crate::kind::Kind;
 use crate::template::write_template;
 
 /// Calls of paths that showed no endpoint.
@@ -77,8 +79,12 @@ pub struct Cell {
     pub calls: u64,
     pub duration_us: u64,
     pub bytes_out: u64,
+    /// Those of the calls that health checks, bots and scanners made.
+    pub apart: u64,
     pub first_unix_ms: u64,
     pub last_unix_ms: u64,
+    /// The last call that was none of `apart`; 0 when there was none.
+    pub last_regular_unix_ms: u64,
 }
 
 /// One thread's sums.
@@ -89,11 +95,34 @@ pub struct Counter<'a> {
     /// Where the cell of a key is.
     places: Map<u64, u32>,
     templates: Map<Box<str>, usize>,
-    /// Whether an answer showed that there is such an endpoint.
-    exists: Vec<bool>,
+    learnt: Vec<Learnt>,
+    agents: Agents,
     remembered: Remembered<Known>,
     template: String,
     path: String,
+}
+
+/// What is known of a template.
+#[derive(Debug)]
+struct Learnt {
+    /// An answer showed that there is such an endpoint.
+    exists: bool,
+    only: Option<Only>,
+}
+
+/// The path of all calls of a template so far, where they had but one: as it was sent, and as it is spelled.
+#[derive(Clone, Debug)]
+struct Only {
+    sent: Box<[u8]>,
+    path: Box<str>,
+}
+
+impl Learnt {
+    fn came_as(&mut self, sent: &[u8]) {
+        if self.only.as_ref().is_some_and(|only| *only.sent != *sent) {
+            self.only = None;
+        }
+    }
 }
 
 /// What a path is of, whatever the answer.
@@ -140,7 +169,8 @@ impl<'a> Counter<'a> {
             cells: Vec::new(),
             places: Map::default(),
             templates: Map::default(),
-            exists: Vec::new(),
+            learnt: Vec::new(),
+            agents: Agents::default(),
             remembered: Remembered::new(),
             template: String::new(),
             path: String::new(),
@@ -150,7 +180,7 @@ impl<'a> Counter<'a> {
     pub fn count(&mut self, record: &Record<'_>) {
         let target = Target::of(record);
         match self.remember(record, &target) {
-            Some(at) => self.count_known(at, record),
+            Some(at) => self.count_known(at, record, &target),
             None => self.count_new(record, &target),
         }
     }
@@ -174,10 +204,10 @@ impl<'a> Counter<'a> {
         Some(at)
     }
 
-    fn count_known(&mut self, at: At, record: &Record<'_>) {
+    fn count_known(&mut self, at: At, record: &Record<'_>, target: &Target<'_>) {
         let Known { of, method, hour, cells } = *self.remembered.value_mut(at);
         let (class, now) = (class_of(record.status), record.at_unix_ms / HOUR_MS);
-        let endpoint = self.endpoint(of, record);
+        let endpoint = self.endpoint(of, record, target);
         let place = match cells[class] {
             place if place != NO_CELL && hour == now => place,
             _ => {
@@ -198,15 +228,21 @@ impl<'a> Counter<'a> {
 
     fn count_new(&mut self, record: &Record<'_>, target: &Target<'_>) {
         let of = self.of(record, target);
-        let endpoint = self.endpoint(of, record);
+        let endpoint = self.endpoint(of, record, target);
         let (class, hour) = (class_of(record.status), record.at_unix_ms / HOUR_MS);
         let place = self.cell(key(endpoint, method_number(record.method), class, hour));
         self.add(place, record);
     }
 
     fn add(&mut self, place: u32, record: &Record<'_>) {
+        let is_apart = self.agents.is_apart(record.agent);
         let (_, cell) = &mut self.cells[place as usize];
         cell.calls += 1;
+        if is_apart {
+            cell.apart += 1;
+        } else {
+            cell.last_regular_unix_ms = cell.last_regular_unix_ms.max(record.at_unix_ms);
+        }
         cell.duration_us = cell.duration_us.saturating_add(record.duration_us);
         cell.bytes_out = cell.bytes_out.saturating_add(record.bytes_out);
         cell.first_unix_ms = cell.first_unix_ms.min(record.at_unix_ms);
@@ -224,11 +260,16 @@ impl<'a> Counter<'a> {
 
     /// Adds what another thread counted.
     pub fn merge(&mut self, other: Self) {
-        let mut places = vec![self.more(); other.exists.len()];
+        let mut places = vec![self.more(); other.learnt.len()];
         for (text, place) in &other.templates {
-            if let Some(own) = self.place(text) {
+            let learnt = &other.learnt[*place];
+            if let Some(own) = self.place(text, learnt.only.as_ref()) {
                 places[*place] = self.first_template() + own;
-                self.exists[own] |= other.exists[*place];
+                self.learnt[own].exists |= learnt.exists;
+                match &learnt.only {
+                    Some(only) => self.learnt[own].came_as(&only.sent),
+                    None => self.learnt[own].only = None,
+                }
             }
         }
         let first = self.first_template();
@@ -237,11 +278,7 @@ impl<'a> Counter<'a> {
             let endpoint = endpoint.checked_sub(first).map_or(endpoint, |place| places[place]);
             let place = self.cell((key & 0xFFFF_FFFF) | ((endpoint as u64) << 32));
             let (_, sum) = &mut self.cells[place as usize];
-            sum.calls += cell.calls;
-            sum.duration_us = sum.duration_us.saturating_add(cell.duration_us);
-            sum.bytes_out = sum.bytes_out.saturating_add(cell.bytes_out);
-            sum.first_unix_ms = sum.first_unix_ms.min(cell.first_unix_ms);
-            sum.last_unix_ms = sum.last_unix_ms.max(cell.last_unix_ms);
+            sum.add(&cell);
         }
     }
 
@@ -251,11 +288,16 @@ impl<'a> Counter<'a> {
         let listed = self.targets.listed.endpoints().iter().map(ToString::to_string);
         let mut endpoints: Vec<Endpoint> = known.chain(listed).map(Endpoint::Known).collect();
         endpoints.extend([Endpoint::Unmatched, Endpoint::More]);
-        let mut templates = vec![Endpoint::Unmatched; self.exists.len()];
+        let mut templates = vec![Endpoint::Unmatched; self.learnt.len()];
         for (text, place) in &self.templates {
-            if self.exists[*place] {
+            let Learnt { exists, only } = &self.learnt[*place];
+            if *exists {
                 let path = text.split_once(' ').map_or(&**text, |(_, path)| path);
-                templates[*place] = Endpoint::Template(path.to_owned());
+                templates[*place] = Endpoint::Template(match only {
+                    // Of one value alone nobody can tell whether it is one: `/errors/404`.
+                    Some(only) => spelled_out(&only.path, path),
+                    None => path.to_owned(),
+                });
             }
         }
         endpoints.extend(templates);
@@ -272,11 +314,13 @@ impl<'a> Counter<'a> {
     }
 
     /// Where a call is counted.
-    fn endpoint(&mut self, of: Of, record: &Record<'_>) -> usize {
+    fn endpoint(&mut self, of: Of, record: &Record<'_>, target: &Target<'_>) -> usize {
         match of {
             Of::Endpoint(endpoint) => endpoint,
             Of::Template(place) => {
-                self.exists[place] = self.exists[place] || shows_that_it_exists(record);
+                let learnt = &mut self.learnt[place];
+                learnt.exists = learnt.exists || shows_that_it_exists(record);
+                learnt.came_as(target.path);
                 self.first_template() + place
             }
             Of::NoPlace if shows_that_it_exists(record) => self.more(),
@@ -297,22 +341,25 @@ impl<'a> Counter<'a> {
         }
         let mut template = std::mem::take(&mut self.template);
         write_template(&mut template, request.method, &path);
-        let place = self.place(&template);
+        let only = Only { sent: target.path.into(), path: path.as_ref().into() };
+        let place = self.place(&template, Some(&only));
         self.template = template;
         place.map_or(Of::NoPlace, Of::Template)
     }
 
-    /// The place of a template, new if there is room.
-    fn place(&mut self, template: &str) -> Option<usize> {
+    /// The place of a template, new if there is room; `only` is how it came.
+    fn place(&mut self, template: &str, only: Option<&Only>) -> Option<usize> {
         if let Some(place) = self.templates.get(template) {
             return Some(*place);
         }
         if self.templates.len() >= TEMPLATES_MAX || self.cells.len() >= CELLS_MAX {
             return None;
         }
-        let place = self.exists.len();
+        let place = self.learnt.len();
         self.templates.insert(template.into(), place);
-        self.exists.push(false);
+        // A path without values is its own template.
+        let only = only.filter(|only| !template.ends_with(&*only.path)).cloned();
+        self.learnt.push(Learnt { exists: false, only });
         Some(place)
     }
 
@@ -329,7 +376,41 @@ impl<'a> Counter<'a> {
     }
 }
 
-const NOTHING: Cell = Cell { calls: 0, duration_us: 0, bytes_out: 0, first_unix_ms: 0, last_unix_ms: 0 };
+const NOTHING: Cell = Cell {
+    calls: 0,
+    duration_us: 0,
+    bytes_out: 0,
+    apart: 0,
+    first_unix_ms: 0,
+    last_unix_ms: 0,
+    last_regular_unix_ms: 0,
+};
+
+impl Cell {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, more: &Self) {
+        self.calls += more.calls;
+        self.duration_us = self.duration_us.saturating_add(more.duration_us);
+        self.bytes_out = self.bytes_out.saturating_add(more.bytes_out);
+        self.apart += more.apart;
+        self.first_unix_ms = self.first_unix_ms.min(more.first_unix_ms);
+        self.last_unix_ms = self.last_unix_ms.max(more.last_unix_ms);
+        self.last_regular_unix_ms = self.last_regular_unix_ms.max(more.last_regular_unix_ms);
+    }
+}
+
+/// The path as a template, with only those values in it whose form leaves no doubt.
+fn spelled_out(path: &str, template: &str) -> String {
+    let mut segments = template.split('/').zip(path.split('/')).map(|(template, path)| {
+        let kind = template.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(kind, _)| kind);
+        match kind {
+            Some(kind) if Kind::named(kind).is_none_or(Kind::at_once) => template,
+            _ => path,
+        }
+    });
+    let first = segments.next().unwrap_or_default().to_owned();
+    segments.fold(first, |text, segment| text + "/" + segment)
+}
 
 /// Endpoint, hour (24 bits), method and class (4 bits each) in one word.
 fn key(endpoint: usize, method: u8, class: usize, hour: u64) -> u64 {

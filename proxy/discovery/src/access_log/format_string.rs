@@ -23,6 +23,7 @@ enum Field {
     Micros,
     Millis,
     Host,
+    Agent,
     Other,
 }
 
@@ -114,6 +115,7 @@ impl FormatString {
                 Field::Millis => record.duration_us = number(value).saturating_mul(1_000),
                 Field::Micros => record.duration_us = number(value),
                 Field::Host => record.host = Some(value),
+                Field::Agent => record.agent = Some(value),
                 Field::Other => {}
             }
             rest = &rest[end + behind.len()..];
@@ -142,6 +144,7 @@ fn nginx(text: &str) -> Option<(Field, usize)> {
         "body_bytes_sent" | "bytes_sent" => Field::Bytes,
         "request_time" => Field::Seconds,
         "host" | "http_host" | "server_name" => Field::Host,
+        "http_user_agent" => Field::Agent,
         _ => Field::Other,
     };
     Some((field, name.len() + around))
@@ -173,6 +176,7 @@ fn apache(text: &str) -> Option<(Field, usize)> {
         ('T', _) => Field::Seconds,
         ('v' | 'V', _) => Field::Host,
         ('i', name) if name.eq_ignore_ascii_case("host") => Field::Host,
+        ('i', name) if name.eq_ignore_ascii_case("user-agent") => Field::Agent,
         _ => Field::Other,
     };
     Some((field, 1 + front + argument_length + 1))

@@ -27,6 +27,7 @@ pub enum Field {
     Status,
     Bytes,
     Host,
+    Agent,
     Seconds,
     Millis,
     Micros,
@@ -48,7 +49,7 @@ impl PartialEq for Fields {
 impl Eq for Fields {}
 
 /// What nginx configurations, Caddy, Traefik, Envoy, HAProxy, cloud load balancers and loggers of frameworks call them.
-const KNOWN: [(Field, &[&str]); 11] = [
+const KNOWN: [(Field, &[&str]); 12] = [
     (
         Field::Time,
         &[
@@ -149,6 +150,21 @@ const KNOWN: [(Field, &[&str]); 11] = [
             "domainName",
         ],
     ),
+    (
+        Field::Agent,
+        &[
+            "http_user_agent",
+            "user_agent",
+            "userAgent",
+            "agent",
+            "ua",
+            "request_User-Agent",
+            "user_agent.original",
+            "http.useragent",
+            "httpRequest.userAgent",
+            "req.headers.user-agent",
+        ],
+    ),
     (Field::Seconds, &["request_time", "duration", "latency", "reqtime", "response_time"]),
     (Field::Millis, &["duration_ms", "responseTime", "response_time_ms", "elapsed_ms", "latency_ms", "took"]),
     (Field::Micros, &["duration_us", "reqtime_microsec"]),
@@ -166,7 +182,7 @@ impl Default for Fields {
 
 impl Fields {
     /// What can be told, as it is typed.
-    pub const NAMES: [(&'static str, Field); 11] = [
+    pub const NAMES: [(&'static str, Field); 12] = [
         ("time", Field::Time),
         ("request", Field::Request),
         ("method", Field::Method),
@@ -174,6 +190,7 @@ impl Fields {
         ("status", Field::Status),
         ("bytes", Field::Bytes),
         ("host", Field::Host),
+        ("agent", Field::Agent),
         ("seconds", Field::Seconds),
         ("milliseconds", Field::Millis),
         ("microseconds", Field::Micros),
@@ -232,6 +249,7 @@ pub(super) fn line<'a>(
         status,
         duration_us,
         bytes_out,
+        agent: found.agent,
         is_decoded: false,
     }))
 }
@@ -244,6 +262,7 @@ struct Found<'a> {
     path: Option<&'a [u8]>,
     status: Option<&'a [u8]>,
     host: Option<&'a [u8]>,
+    agent: Option<&'a [u8]>,
     bytes: u64,
     duration_us: u64,
 }
@@ -257,6 +276,7 @@ impl<'a> Found<'a> {
             Field::Path => self.path = self.path.or(Some(value)),
             Field::Status => self.status = self.status.or(Some(value)),
             Field::Host => self.host = self.host.or(Some(value)),
+            Field::Agent => self.agent = self.agent.or(Some(value)),
             Field::Bytes => self.bytes = number(value),
             Field::Seconds => self.duration_us = seconds(value),
             Field::Millis => self.duration_us = seconds(value) / 1_000,

@@ -32,8 +32,15 @@ pub(super) fn combined<'a>(line: &'a [u8], clock: &mut Clock) -> Read<'a> {
     let rest = rest.strip_prefix(b" ").ok_or("there is no status behind the request")?;
     let (code, rest) = word(rest);
     let status = status(code).ok_or("the status is no number of three digits")?;
-    let (bytes, _) = word(rest);
-    Ok(Some(Record { at_unix_ms: at, method, target, status, bytes_out: number(bytes), ..Record::default() }))
+    let (bytes, rest) = word(rest);
+    let (bytes_out, agent) = (number(bytes), agent(rest));
+    Ok(Some(Record { at_unix_ms: at, method, target, status, bytes_out, agent, ..Record::default() }))
+}
+
+/// What stands behind the bytes: `"referer" "agent"`.
+fn agent(rest: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = quoted(rest.strip_prefix(b"\"")?)?;
+    quoted(rest.strip_prefix(b" \"")?).map(|(agent, _)| agent)
 }
 
 /// `label:value`, separated by tabs (ltsv.org).
@@ -54,6 +61,7 @@ pub(super) fn ltsv<'a>(line: &'a [u8], clock: &mut Clock) -> Read<'a> {
             b"size" | b"body_bytes_sent" | b"bytes_sent" => record.bytes_out = number(value),
             b"reqtime" | b"request_time" => record.duration_us = seconds(value),
             b"reqtime_microsec" => record.duration_us = number(value),
+            b"ua" | b"user_agent" | b"http_user_agent" => record.agent = Some(value),
             b"vhost" | b"http_host" | b"server_name" => record.host = Some(value),
             _ => {}
         }
@@ -107,11 +115,21 @@ pub(super) fn load_balancer<'a>(line: &'a [u8], clock: &mut Clock) -> Read<'a> {
         next()?;
     }
     let bytes_out = number(next()?);
-    let (request, _) = quoted(&line[quote + 1..]).ok_or("the \"request\" is not closed")?;
+    let (request, rest) = quoted(&line[quote + 1..]).ok_or("the \"request\" is not closed")?;
+    let agent = rest.strip_prefix(b" \"").and_then(quoted).map(|(agent, _)| agent);
     let (method, target) = request_line(request);
     // `- http://host:80- ` where no request could be read.
     let target = if method == b"-" { b"-" } else { target };
-    Ok(Some(Record { at_unix_ms: at, method, target, status, duration_us, bytes_out, ..Record::default() }))
+    Ok(Some(Record {
+        at_unix_ms: at,
+        method,
+        target,
+        status,
+        duration_us,
+        bytes_out,
+        agent,
+        ..Record::default()
+    }))
 }
 
 /// The text up to the closing quote, and what follows it; quotes inside are escaped.

@@ -27,6 +27,7 @@ enum Column {
     TimeTaken,
     Bytes,
     Host,
+    Agent,
     Other,
 }
 
@@ -63,6 +64,7 @@ impl Columns {
                 Column::TimeTaken => record.duration_us = number(value).saturating_mul(1_000),
                 Column::Bytes => record.bytes_out = number(value),
                 Column::Host => record.host = Some(value).filter(|host| *host != b"-"),
+                Column::Agent => record.agent = Some(value),
                 Column::Other => {}
             }
         }
@@ -86,6 +88,7 @@ impl Columns {
                 b"time-taken" => Column::TimeTaken,
                 b"sc-bytes" => Column::Bytes,
                 b"x-host-header" => Column::Host,
+                b"cs(User-Agent)" => Column::Agent,
                 b"cs-host" | b"cs(Host)" if !self.has_viewer_host => Column::Host,
                 _ => Column::Other,
             })

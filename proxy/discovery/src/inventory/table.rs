@@ -163,6 +163,8 @@ pub fn sample_path(template: &str) -> String {
             "decimal" => "1.5",
             "rest" => "x/y",
             "path" => "x%2Fy",
+            // What a slug takes.
+            "value" | "id" | "locale" | "ulid" => "x-y",
             _ => "x~y",
         });
         rest = tail;

@@ -109,6 +109,31 @@ fn a_merge_and_a_split_are_in_force_at_once_and_remembered_and_keep_every_call()
     are_told(&proxy, &[("GET /docs/{rest}", 1), ("GET /teams/{value}", 10)]);
 }
 
+/// A process that closes a handle of the ledger of its own would lose its locks, and the next program that looks into the file
+/// would take it for one that nobody uses and remove the log beside it.
+#[test]
+fn after_a_merge_other_programs_may_look_into_the_ledger() {
+    let legacy = legacy();
+    let site = Site::new(&format!("legacy: {}\n", legacy.url()));
+    let proxy = site.run();
+    call(&proxy, &["/teams/red"]);
+    are_told(&proxy, &[("GET /teams/red", 1)]);
+    proxy.starve(&["discovered", "merge", "/teams/{name}"]).ok();
+    let look = || {
+        let script = "import sqlite3\nprint(sqlite3.connect('starve.db').execute('SELECT count(*) FROM told').fetchone()[0])";
+        let mut command = std::process::Command::new("python3");
+        let output = command.args(["-c", script]).current_dir(site.folder()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    for calls in 2..5 {
+        assert_eq!(look(), "1");
+        call(&proxy, &["/teams/red"]);
+        are_told(&proxy, &[("GET /teams/{value}", calls)]);
+    }
+    proxy.kill();
+    assert_eq!(site.report().discovered("GET", "/teams/{value}"), 4);
+}
+
 #[test]
 fn what_cannot_be_told_is_refused_and_changes_nothing() {
     let legacy = legacy();

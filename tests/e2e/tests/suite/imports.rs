@@ -152,6 +152,77 @@ fn an_access_log_is_taken_once_under_whatever_name_and_grows() {
 }
 
 #[test]
+fn a_log_is_read_by_the_rules_of_discovery_and_its_history_follows_a_persons_word() {
+    let origin = legacy();
+    let site = Site::new(&format!("legacy: {}\n", origin.url()));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let mut text = String::new();
+    let mut add = |path: &str, agent: &str, times: u64| {
+        for n in 0..times {
+            let at = now - 86_400 - n;
+            let _written = writeln!(
+                text,
+                "{{\"ts\":{at},\"method\":\"GET\",\"path\":\"{path}\",\"status\":200,\"user_agent\":\"{agent}\"}}"
+            );
+        }
+    };
+    // What follows them shows that they are values, as in traffic; one number alone does not.
+    for name in ["acme", "initech", "hooli", "globex", "umbrella", "wonka"] {
+        add(&format!("/shops/{name}/orders"), "curl/8", 2);
+        add(&format!("/shops/{name}/prices"), "curl/8", 1);
+    }
+    add("/errors/404", "curl/8", 3);
+    add("/teams/red", "curl/8", 3);
+    add("/teams/blue", "Mozilla/5.0 (compatible; Googlebot/2.1)", 4);
+    site.write("access.log", text);
+    site.starve(&["import", "access-log", "access.log"]).ok();
+    let names = |site: &Site| {
+        let report = site.report().0;
+        let rows = report["discovered"].as_array().unwrap().iter();
+        let row = |row: &Value| {
+            (
+                row["template"].as_str().unwrap().to_owned(),
+                row["calls"].as_u64(),
+                row["calls_wanted"].as_u64(),
+            )
+        };
+        let mut rows: Vec<_> = rows.map(row).collect();
+        rows.sort();
+        rows
+    };
+    let row = |name: &str, calls, wanted| (name.to_owned(), Some(calls), Some(wanted));
+    let expected = [
+        row("/errors/404", 3, 3),
+        row("/shops/{value}/orders", 12, 12),
+        row("/shops/{value}/prices", 6, 6),
+        row("/teams/blue", 4, 0),
+        row("/teams/red", 3, 3),
+    ];
+    assert_eq!(names(&site), expected);
+    let stored = || {
+        let script = "import sqlite3\nc = sqlite3.connect('starve.db')\nprint(c.execute(\"SELECT group_concat(e.name) FROM \
+            (SELECT DISTINCT endpoint FROM log_total) t JOIN endpoints e ON e.id = t.endpoint WHERE e.name LIKE '/t%' OR \
+            e.name LIKE '/s%'\").fetchone()[0])";
+        let mut command = std::process::Command::new("python3");
+        let output = command.args(["-c", script]).current_dir(site.folder()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut names: Vec<_> = text.trim().split(',').map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(stored(), ["/shops/{value}/orders", "/shops/{value}/prices", "/teams/blue", "/teams/red"]);
+    // Merged while a proxy runs: the rows of the log are added up in the ledger, too.
+    let proxy = site.run();
+    proxy.starve(&["discovered", "merge", "/teams/{name}"]).ok();
+    eventually("the history under its new name", || match stored() {
+        names if names.last().is_some_and(|name| name == "/teams/{value}") && names.len() == 3 => Ok(()),
+        names => Err(format!("{names:?}")),
+    });
+    proxy.stop();
+    assert!(names(&site).contains(&row("/teams/{value}", 7, 3)), "{:?}", names(&site));
+}
+
+#[test]
 fn lines_of_times_in_which_the_proxy_counted_are_left_out() {
     let origin = legacy();
     let proxy = Proxy::start(&format!("legacy: {}\nroutes:\n  - match: GET /a\n", origin.url()));

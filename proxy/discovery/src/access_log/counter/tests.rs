@@ -142,6 +142,7 @@ proptest! {
                 duration_us: 1,
                 bytes_out: 2,
                 is_decoded: told.is_decoded,
+                agent: None,
             };
             counter.count(&record);
             forgetful.count_new(&record, &Target::of(&record));
