@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::progress;
+use crate::{progress, target_dir};
 
 /// A program, and the package that has it in each package manager.
 pub(crate) struct Needed {
@@ -19,6 +19,16 @@ pub(crate) const PYTHON: Needed =
     Needed { program: "python3", apt: "python3", dnf: "python3", brew: "python@3" };
 pub(crate) const PROMETHEUS: Needed =
     Needed { program: "prometheus", apt: "prometheus", dnf: "prometheus", brew: "prometheus" };
+
+/// What the end-to-end tests call with, and what cuts the network for them (Linux).
+pub(crate) const CURL: Needed = Needed { program: "curl", apt: "curl", dnf: "curl", brew: "curl" };
+pub(crate) const PIP: Needed =
+    Needed { program: "pip3", apt: "python3-pip", dnf: "python3-pip", brew: "python@3" };
+pub(crate) const IP: Needed = Needed { program: "ip", apt: "iproute2", dnf: "iproute", brew: "iproute2mac" };
+
+/// What the scripts of the tests import, and the name by which they do.
+const PYTHON_PACKAGES: [(&str, &str); 3] =
+    [("websockets>=14", "websockets"), ("grpcio>=1.60", "grpc"), ("jsonschema>=4.18", "jsonschema")];
 
 /// What `tests/bench` measures with and against. Envoy comes from PyPI, where it is wanted.
 pub(crate) const VALGRIND: Needed =
@@ -65,6 +75,23 @@ pub(crate) fn ensure(needed: &[Needed]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Installs the Python packages of the tests beside what cargo builds, where they disturb nothing.
+///
+/// # Errors
+/// pip fails.
+pub(crate) fn ensure_python_packages() -> Result<()> {
+    let folder = target_dir().join("../python");
+    let missing = PYTHON_PACKAGES.iter().filter(|(_, import)| !folder.join(import).is_dir());
+    let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut install = Command::new(PYTHON.program);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
+    install.arg(&folder).args(["--root-user-action", "ignore", "--upgrade"]).args(&missing);
+    progress::run(&format!("install {}", missing.join(", ")), &mut install)
 }
 
 /// Where a program stands on PATH.

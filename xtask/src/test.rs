@@ -4,14 +4,20 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages::{BENCH, PROMETHEUS, PYTHON, VALGRIND, ensure, find};
+use crate::packages::{
+    BENCH, CURL, IP, PIP, PROMETHEUS, PYTHON, VALGRIND, ensure, ensure_python_packages, find,
+};
 use crate::progress::run as run_shown;
 use crate::{fuzz, root, tidy};
 
 /// Installs what is missing, checks the rules of the repository, and runs all tests; the test runner's own
 /// summary comes last.
 pub(crate) fn run() -> Result<()> {
-    ensure(&[PYTHON, PROMETHEUS])?;
+    ensure(&[PYTHON, PIP, PROMETHEUS, CURL])?;
+    if cfg!(target_os = "linux") {
+        ensure(&[IP])?;
+    }
+    ensure_python_packages()?;
     tidy::run()?;
     run_shown("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     run_shown("build", cargo().args(["build", "--workspace", "--bins"]))?;

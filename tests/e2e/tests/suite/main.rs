@@ -23,6 +23,7 @@ mod imports;
 mod matrix;
 mod operations;
 mod proxying;
+mod real_clients;
 mod reload;
 mod rewriting;
 mod service_manager;
