@@ -37,8 +37,8 @@ use self::send::{Sending, Sent};
 const READ_AHEAD_MAX: usize = 64 * 1024;
 /// After an answer that the client may still be sending against: how long and how much is read and thrown
 /// away, so that the close does not destroy the answer on its way (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The limits of a client's connection.
 #[derive(Clone, Debug)]
