@@ -2,6 +2,8 @@
 //!
 //! From the leaves upwards, so that the places below a word are known when the word is judged.
 
+mod alike;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tally::Leaves;
@@ -247,6 +249,13 @@ impl Trie {
             for id in 1..self.nodes.len() {
                 let Ok(id) = NodeId::try_from(id) else { continue };
                 let words = self.words(id);
+                if let Some(alike) = self.used_alike(&words, leaves) {
+                    found = true;
+                    let value = self.make_value(id, Why::Alike, leaves);
+                    self.take_words(id, value, leaves, |_, child| !alike.contains(&child));
+                    self.judge_below(value, leaves);
+                    continue;
+                }
                 if words.len() <= LATE_WORDS_MIN || self.is_front(id) || !self.looks_like_values(id, &words) {
                     continue;
                 }

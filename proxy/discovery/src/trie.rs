@@ -85,6 +85,8 @@ pub enum Why {
     Known,
     /// The same words follow most of them.
     Below,
+    /// The calls of most of them spread alike over methods and over what follows.
+    Alike,
     /// There are more than any vocabulary has.
     Many,
     /// A person said it.
