@@ -243,28 +243,34 @@ impl Trie {
     /// Joins for showing what the calls look like values, without the certainty that it takes to join it for good.
     pub(crate) fn judge_late(&mut self, leaves: &mut Leaves) {
         self.judge(leaves);
-        let mut found = true;
-        while found {
-            found = false;
-            for id in 1..self.nodes.len() {
-                let Ok(id) = NodeId::try_from(id) else { continue };
-                let words = self.words(id);
-                if let Some(alike) = self.used_alike(&words, leaves) {
-                    found = true;
-                    let value = self.make_value(id, Why::Alike, leaves);
-                    self.take_words(id, value, leaves, |_, child| !alike.contains(&child));
-                    self.judge_below(value, leaves);
-                    continue;
-                }
-                if words.len() <= LATE_WORDS_MIN || self.is_front(id) || !self.looks_like_values(id, &words) {
-                    continue;
-                }
-                found = true;
-                let value = self.make_value(id, Why::Many, leaves);
-                self.take_words(id, value, leaves, |trie, child| trie.is_no_value(id, child));
-                self.judge_below(value, leaves);
+        loop {
+            let mut found = false;
+            for id in 0..self.nodes.len() {
+                found |= NodeId::try_from(id).is_ok_and(|id| self.join_late(id, leaves));
             }
+            if !found {
+                return;
+            }
+            // What is a value in one place may be known in others now.
+            self.judge(leaves);
         }
+    }
+
+    fn join_late(&mut self, id: NodeId, leaves: &mut Leaves) -> bool {
+        let words = self.words(id);
+        let value = if let Some(alike) = self.used_alike(id, &words, leaves) {
+            let value = self.make_value(id, Why::Alike, leaves);
+            self.take_words(id, value, leaves, |_, child| !alike.contains(&child));
+            value
+        } else if words.len() > LATE_WORDS_MIN && !self.is_front(id) && self.looks_like_values(id, &words) {
+            let value = self.make_value(id, Why::Many, leaves);
+            self.take_words(id, value, leaves, |trie, child| trie.is_no_value(id, child));
+            value
+        } else {
+            return false;
+        };
+        self.judge_below(value, leaves);
+        true
     }
 
     fn looks_like_values(&self, node: NodeId, words: &[NodeId]) -> bool {

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Token,
     /// `de`, `US`: a country or a language.
     Code,
+    /// `photo.png`: of a kind that is uploaded, not of one that an application is made of.
+    File,
     /// Holds an escaped slash.
     Path,
     /// Longer than any word.
@@ -57,6 +59,7 @@ impl Kind {
             Self::Id => "id",
             Self::Token => "token",
             Self::Code => "code",
+            Self::File => "file",
             Self::Path => "path",
             Self::Long => "long",
         }
@@ -96,6 +99,7 @@ impl Kind {
     pub(crate) fn values_needed(self) -> usize {
         match self {
             Self::Code => 3,
+            Self::File => 5,
             kind if kind.at_once() => 1,
             _ => 2,
         }
@@ -125,7 +129,7 @@ impl Kind {
     }
 }
 
-const ALL: [Kind; 15] = [
+const ALL: [Kind; 16] = [
     Kind::Int,
     Kind::Decimal,
     Kind::Uuid,
@@ -139,6 +143,7 @@ const ALL: [Kind; 15] = [
     Kind::Id,
     Kind::Token,
     Kind::Code,
+    Kind::File,
     Kind::Path,
     Kind::Long,
 ];
@@ -173,7 +178,7 @@ impl Kinds {
 type Form = (Kind, fn(&str) -> bool);
 
 /// The first that fits.
-const FORMS: [Form; 17] = [
+const FORMS: [Form; 18] = [
     (Kind::Int, |text| ParameterType::Int.accepts(text)),
     (Kind::Uuid, |text| ParameterType::Uuid.accepts(text)),
     (Kind::Hex, is_long_hex),
@@ -191,6 +196,7 @@ const FORMS: [Form; 17] = [
     (Kind::Id, is_id),
     (Kind::Token, is_token),
     (Kind::Hex, is_short_hex),
+    (Kind::File, is_file),
 ];
 
 /// Words that are never values, whatever form they have: `v1`, `oauth2`, `utf-8`.
@@ -326,6 +332,18 @@ fn is_address(text: &str) -> bool {
     })
 }
 
+/// By endings of documents and media; those of pages and scripts name endpoints: `/orders/list.php`.
+fn is_file(text: &str) -> bool {
+    const ENDINGS: [&str; 36] = [
+        "avi", "bmp", "bz2", "doc", "docx", "eps", "gif", "gz", "heic", "iso", "jpeg", "jpg", "log", "md",
+        "mov", "mp3", "mp4", "odt", "ogg", "png", "ppt", "pptx", "rar", "rtf", "svg", "tar", "tgz", "tif",
+        "tiff", "txt", "wav", "webm", "webp", "xls", "xlsx", "zip",
+    ];
+    text.rsplit_once('.').is_some_and(|(front, ending)| {
+        !front.is_empty() && ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
+    })
+}
+
 fn is_braced_uuid(text: &str) -> bool {
     let inner = text.strip_prefix("%7B").and_then(|text| text.strip_suffix("%7D"));
     inner.is_some_and(|inner| ParameterType::Uuid.accepts(inner))
@@ -439,6 +457,7 @@ mod tests {
             ("web-7d4f8b5c9-x2x4z", Kind::Id),
             ("dQw4w9WgXcQ", Kind::Token),
             ("eyJhbGciOiJIUzI1NiIs_3x", Kind::Token),
+            ("photo.PNG", Kind::File),
         ] {
             assert_eq!(Kind::of(value, Some("things")), Some(kind), "{value}");
         }
@@ -472,7 +491,7 @@ mod tests {
             "order_items",
             "wp-admin",
             "index.html",
-            "robots.txt",
+            "list.php",
             ".well-known",
             "@me",
             "a:b",
@@ -489,7 +508,7 @@ mod tests {
 
     #[test]
     fn the_first_segment_is_a_value_only_where_nothing_else_is_possible() {
-        for word in ["2010-04-01", "1.0", "en-US", "covid-21", "step_1"] {
+        for word in ["2010-04-01", "1.0", "en-US", "covid-21", "step_1", "robots.txt"] {
             assert_eq!(Kind::of(word, None), None, "{word}");
         }
         assert_eq!(Kind::of("4711", None), Some(Kind::Int));

@@ -160,8 +160,8 @@ pub(crate) fn write_template(text: &mut String, method: &str, path: &str) {
         }
         text.push('/');
         let (stem, extension) = if segments.peek().is_none() { split_ending(segment) } else { (segment, "") };
-        // Of a single path nobody can tell whether two letters are a country.
-        match Kind::of(stem, before).filter(|kind| *kind != Kind::Code) {
+        // Of a single path nobody can tell whether two letters are a country, or a picture one of many.
+        match Kind::of(stem, before).filter(|kind| !matches!(kind, Kind::Code | Kind::File)) {
             Some(kind) => {
                 text.push('{');
                 text.push_str(kind.name());
