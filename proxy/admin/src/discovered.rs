@@ -188,7 +188,7 @@ impl Sure {
             Why::Form => Self::Certain,
             Why::Told => Self::Told,
             Why::Before | Why::Known | Why::Below => Self::Likely,
-            Why::Many => Self::Guess,
+            Why::Alike | Why::Many => Self::Guess,
         };
         let least = values.iter().map(of_one).min().unwrap_or(Self::Certain);
         // One place that was told among others of a certain form makes it a person's word.
@@ -214,6 +214,7 @@ fn why(why: Why) -> &'static str {
         Why::Before => "found before the last start",
         Why::Known => "values elsewhere",
         Why::Below => "the same follows them",
+        Why::Alike => "used alike",
         Why::Many => "many, each with few calls",
         Why::Told => "told",
     }
