@@ -18,6 +18,7 @@ fn observe(calls: &[(String, usize)]) -> Discovered {
                 path,
                 status: 200,
                 location: None,
+                apart: false,
                 now_unix_s: 1_000 + turn as u64,
                 duration: Duration::from_millis(2),
             });
