@@ -25,6 +25,11 @@ use clap::Parser as _;
 use crate::arguments::{Arguments, Command};
 use crate::output::USAGE;
 
+/// A call makes a few dozen short-lived allocations, many of them larger than the system's allocator has a quick
+/// way for (docs/adr/0008-allocator.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
