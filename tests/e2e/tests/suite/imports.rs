@@ -89,11 +89,10 @@ fn what_is_no_inventory_is_refused_with_its_line_and_a_remedy() {
     assert_eq!(site.starve(&["import", "access-log", "--format", "$status", "empty"]).code, Some(64));
 }
 
-/// Three days of a log, one call of `/orders/N` an hour and one that failed on nothing.
-fn log(days: std::ops::Range<u64>) -> String {
+/// Days of a log as it stood at `now`, one call of `/orders/N` an hour and one that failed on nothing: recent enough for
+/// the hours, old enough for no proxy of this test to have counted.
+fn log(now: u64, days: std::ops::Range<u64>) -> String {
     let mut text = String::new();
-    // Recent enough for the hours, old enough for no proxy of this test to have counted.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     for hour in days.start * 24..days.end * 24 {
         let at = now - 10 * 86_400 + hour * 3_600;
         let line = format!(
@@ -110,7 +109,8 @@ fn an_access_log_is_taken_once_under_whatever_name_and_grows() {
     let site = Site::new("legacy: http://127.0.0.1:1\n");
     site.write("routes.txt", "GET /orders/{id}\nGET /never\n");
     site.starve(&["import", "routes", "routes.txt"]).ok();
-    site.write("access.log", log(0..3));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    site.write("access.log", log(now, 0..3));
     let import = |arguments: &[&str]| {
         let mut all = vec!["import", "access-log", "--output", "json"];
         all.extend(arguments);
@@ -122,7 +122,7 @@ fn an_access_log_is_taken_once_under_whatever_name_and_grows() {
     assert_eq!(calls(), Some(72));
     std::fs::rename(site.path("access.log"), site.path("access.log.1")).unwrap();
     assert_eq!(import(&["access.log.*"])[0]["known"], true);
-    site.write("access.log.1", log(0..4) + "{\"ts\":17");
+    site.write("access.log.1", log(now, 0..4) + "{\"ts\":17");
     let grown = import(&["access.log.1"]);
     assert_eq!(
         (&grown[0]["calls"], &grown[0]["bad"]),

@@ -235,8 +235,9 @@ fn copies_over_the_queue_are_dropped_and_counted_and_no_call_fails() {
     for _ in 0..200 {
         assert_eq!(client.get("/a").text(), r#"{"ok":true}"#);
     }
-    let full = dropped(&proxy, "queue_full");
-    assert!(full > 0.0, "{full}");
+    // Of one route 128 are under way at most; how many of the others find the queue full depends on the machine.
+    let full = dropped(&proxy, "queue_full") + dropped(&proxy, "route_busy");
+    assert!(full >= 72.0, "{full}");
     let site = proxy.site().clone();
     let stopped = proxy.stop();
     assert!(stopped.status.success(), "{}", stopped.log);
