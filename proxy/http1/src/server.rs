@@ -151,12 +151,13 @@ pub async fn serve<S, B, F>(
         timer: LazyTimer::new(Instant::now() + limits.head_timeout),
         limits,
     };
+    // What ends a connection is boxed: an idle one need not carry its room.
     loop {
         let head = match connection.head(&draining.closes_idle).await {
             Ok(head) => head,
             Err(ended) => {
                 note(ended);
-                return connection.refuse(ended).await;
+                return Box::pin(connection.refuse(ended)).await;
             }
         };
         let asked = Asked { version: head.parts.version, is_head: head.parts.method == Method::HEAD };
@@ -166,7 +167,7 @@ pub async fn serve<S, B, F>(
         let Some(response) = connection.answer(&mut answer).await else { return note(Ended::ClientGone) };
         drop(answer);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return note(connection.switch(response, asked, switch).await);
+            return note(Box::pin(connection.switch(response, asked, switch)).await);
         }
         drop(switch);
         let keep_alive = keep_alive && !(draining.has_begun)() && lock(&connection.shared).may_go_on();
@@ -177,7 +178,7 @@ pub async fn serve<S, B, F>(
             Sent::Whole { .. } => {
                 let is_slow = lock(&connection.shared).body_timed_out;
                 note(if is_slow { Ended::BodyTimeout } else { Ended::Closed });
-                return connection.linger().await;
+                return Box::pin(connection.linger()).await;
             }
             Sent::Broken(ended) => return note(ended),
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use starve_http1::Duplex;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::server::TlsStream;
 
 use crate::tls::Tls;
 
@@ -43,7 +43,9 @@ impl Handshakes {
     }
 
     /// `None` when there is nothing to go on with; it is counted why.
-    pub(crate) async fn shake(&self, tls: &Tls, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    ///
+    /// The stream is boxed: its state would be carried from one future to the next.
+    pub(crate) async fn shake(&self, tls: &Tls, stream: TcpStream) -> Option<Box<dyn Duplex>> {
         let deadline = Instant::now() + self.timeout;
         // A client that says nothing takes nobody's turn.
         match timeout_at(deadline, stream.peek(&mut [0; 1])).await {
@@ -64,7 +66,7 @@ impl Handshakes {
         match timeout_at(deadline, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 self.completed.fetch_add(1, Relaxed);
-                Some(stream)
+                Some(Box::new(stream))
             }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "TLS handshake failed");

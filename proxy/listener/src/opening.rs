@@ -59,7 +59,7 @@ pub(crate) async fn open<H: Handler>(
         return;
     }
     let address = if endpoint.proxy_protocol {
-        match client(&mut stream, address, &settings).await {
+        match Box::pin(client(&mut stream, address, &settings)).await {
             Some(client) => client,
             None => return,
         }
@@ -74,7 +74,8 @@ pub(crate) async fn open<H: Handler>(
     match endpoint.tls {
         None => serve(stream, peer, handler, settings, drain).await,
         Some(tls) => {
-            if let Some(stream) = settings.handshakes.shake(&tls, stream).await {
+            // Boxed, as every connection would carry its room to the end.
+            if let Some(stream) = Box::pin(settings.handshakes.shake(&tls, stream)).await {
                 serve(stream, peer, handler, settings, drain).await;
             }
         }
