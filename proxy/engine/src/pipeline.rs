@@ -5,18 +5,20 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 use http_body::Body as _;
+use starve_config::Plan;
 use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, hygiene, rescue};
 use starve_listener::{Answer, Handler, InFlight, Peer};
 use starve_routing::normalise_path;
 use starve_telemetry::RouteStats;
 
+use crate::callers;
 use crate::exchange::Exchange;
+use crate::generation::Generation;
 use crate::refusal::Refusal;
 use crate::route::{Answering, Route, View};
 use crate::shared::Shared;
@@ -63,7 +65,7 @@ struct Begun {
     answering: Result<Answering, Error>,
 }
 
-/// All that a call needs before anything is waited for.
+/// All that a call needs before anything is waited for. The live generation is held no longer than this.
 fn begin(
     shared: &Arc<Shared>,
     worker: usize,
@@ -71,15 +73,16 @@ fn begin(
     peer: Peer,
     in_flight: InFlight,
 ) -> Result<Begun, (Refusal, InFlight)> {
-    let (request, switch) = match clean(shared, request, peer) {
+    let generation = shared.live.load();
+    let (request, switch) = match clean(shared, &generation.plan, request, peer) {
         Ok(cleaned) => cleaned,
         Err(refusal) => return Err((refusal, in_flight)),
     };
     let Some(place) = shared.admission.enter(worker) else {
         return Err((Refusal::overloaded(), in_flight));
     };
-    let (route, listed) = find(shared, &request);
-    let client = client(shared, &request, peer);
+    let (route, listed) = find(shared, &generation, &request);
+    let client = callers::client(request.headers(), peer.address.ip(), &generation.plan.trusted_proxies);
     let occupied = (in_flight, place);
     let mut exchange = Exchange::begin(&route, listed, &request, occupied, shared, worker, client);
     let request = exchange.count_upload(request);
@@ -118,7 +121,12 @@ impl Begun {
 
 /// Refuses what is ambiguous, brings the rest into one shape, and prepares its head for the way on. A request
 /// to switch protocols comes with the client's end of the tunnel that may follow.
-fn clean(shared: &Shared, request: Request, peer: Peer) -> Result<(Request, Option<Switch>), Refusal> {
+fn clean(
+    shared: &Shared,
+    plan: &Plan,
+    request: Request,
+    peer: Peer,
+) -> Result<(Request, Option<Switch>), Refusal> {
     let (mut head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > shared.limits.uri_bytes {
@@ -129,7 +137,7 @@ fn clean(shared: &Shared, request: Request, peer: Peer) -> Result<(Request, Opti
     let body = limit(body, shared.limits.body_bytes)?;
     let version = head.version;
     let client = peer.address.ip().to_canonical();
-    let trusted = shared.live.load().plan.trusts(client);
+    let trusted = plan.trusts(client);
     let origin = hygiene::Origin { client, tls: peer.tls, trusted };
     let switch = Switch::asked_for(&mut head);
     hygiene::prepare_request(&mut head.headers, version, origin);
@@ -170,21 +178,17 @@ fn limit(body: Body, max: Option<u64>) -> Result<Body, Refusal> {
     }
 }
 
-/// The route of a request, and where none matches who counts it, if an inventory lists it. The guards are not held
-/// any longer than this.
-fn find(shared: &Shared, request: &Request) -> (Arc<Route>, Option<Arc<RouteStats>>) {
-    let generation = shared.live.load();
+/// The route of a request, and where none matches who counts it, if an inventory lists it.
+fn find(
+    shared: &Shared,
+    generation: &Generation,
+    request: &Request,
+) -> (Arc<Route>, Option<Arc<RouteStats>>) {
     let view = View::of(request);
     match generation.table.find(&view) {
         Some(found) => (found.value.clone(), None),
         None => (generation.discovered.clone(), shared.listed.load().stats(&view)),
     }
-}
-
-/// The address of the client itself, behind whatever trusted proxies it comes through.
-fn client(shared: &Shared, request: &Request, peer: Peer) -> IpAddr {
-    let generation = shared.live.load();
-    crate::callers::client(request.headers(), peer.address.ip(), &generation.plan.trusted_proxies)
 }
 
 fn log(route: &Route, exchange: &Exchange, error: &Error) {

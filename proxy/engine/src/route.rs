@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use http::Method;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, SET_COOKIE, UPGRADE};
+use http::{Method, Version};
 use http_body::Body as _;
 use starve_config::{OperationsPlan, RoutePlan};
 use starve_discovery::operations::Protocol;
@@ -121,7 +121,7 @@ impl Route {
             None => None,
         };
         if copying.is_none() && !self.may_fall_back(by) {
-            return self.call(shared, by, request).map(Answering::Plain);
+            return self.pass_on(shared, by, request).map(Answering::Plain);
         }
         let (route, shared) = (self.clone(), shared.clone());
         Ok(Answering::Careful(Box::pin(async move {
@@ -216,8 +216,20 @@ impl Route {
 
     fn call(&self, shared: &Shared, side: Side, request: Request) -> Result<ResponseFuture, Error> {
         let target = self.target(side)?;
-        let outlives = self.finish_writes && !is_read(self.method_of(&request));
-        Ok(if outlives { shared.detached.call(target, request) } else { target.call(request) })
+        Ok(if self.outlives(&request) { shared.detached.call(target, request) } else { target.call(request) })
+    }
+
+    /// Calls a side whose answer goes on as it is. Over HTTP/2 fields are sent one by one.
+    fn pass_on(&self, shared: &Shared, side: Side, request: Request) -> Result<ResponseFuture, Error> {
+        if request.version() == Version::HTTP_2 || self.outlives(&request) {
+            return self.call(shared, side, request);
+        }
+        Ok(self.target(side)?.call_verbatim(request))
+    }
+
+    /// Whether a call goes on when its client leaves.
+    fn outlives(&self, request: &Request) -> bool {
+        self.finish_writes && !is_read(self.method_of(request))
     }
 
     fn target(&self, side: Side) -> Result<&Arc<dyn Target>, Error> {

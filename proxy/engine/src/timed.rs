@@ -23,14 +23,22 @@ impl Timed {
         };
         Arc::new(Self { inner, timeout, kind })
     }
-}
 
-impl Target for Timed {
-    fn call(&self, request: Request) -> ResponseFuture {
-        let (call, timeout, kind) = (self.inner.call(request), self.timeout, self.kind);
+    fn within_time(&self, call: ResponseFuture) -> ResponseFuture {
+        let (timeout, kind) = (self.timeout, self.kind);
         Box::pin(async move {
             let late = || Error::new(kind, format!("no answer in {timeout:?}, the route's timeout"));
             tokio::time::timeout(timeout, call).await.unwrap_or_else(|_elapsed| Err(late()))
         })
+    }
+}
+
+impl Target for Timed {
+    fn call(&self, request: Request) -> ResponseFuture {
+        self.within_time(self.inner.call(request))
+    }
+
+    fn call_verbatim(&self, request: Request) -> ResponseFuture {
+        self.within_time(self.inner.call_verbatim(request))
     }
 }

@@ -24,11 +24,12 @@ impl Switch {
         if head.version == Version::HTTP_10 {
             return None;
         }
+        let slot = head.extensions.remove::<UpgradeSlot>()?;
         let protocol = hygiene::upgrade(&head.headers)?;
         if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
             return None;
         }
-        let client = head.extensions.remove::<UpgradeSlot>()?.take()?;
+        let client = slot.take()?;
         Some(Self { protocol, client, is_extended: head.version == Version::HTTP_2 })
     }
 }

@@ -209,24 +209,37 @@ pub struct Origin {
 /// Prepares a checked request's fields for the way on: hop-by-hop out, `X-Forwarded-*` and `Via` in.
 /// What a trusted proxy says about forwarding is kept and added to; what anybody else claims is replaced.
 pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin) {
-    let present = Present::of(headers);
+    let mut present = Present::of(headers);
     strip(headers, present);
+    if present.has(present::CONNECTION) {
+        // What it named is gone.
+        present = Present::of(headers);
+    }
     if present.has(present::COOKIE) {
         join_cookies(headers);
     }
     if present.has(present::SHADOW_MARK) {
         headers.remove(SHADOW_MARK);
     }
+    let is_told = |bit: u32| origin.trusted && present.has(bit);
     for (bit, name) in CLAIMS {
         if !origin.trusted && present.has(bit) {
             headers.remove(name);
         }
     }
-    add_hop(headers, origin.client);
-    let scheme = HeaderValue::from_static(if origin.tls { "https" } else { "http" });
-    headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    if is_told(present::X_FORWARDED_FOR) {
+        add_hop(headers, origin.client);
+    } else {
+        headers.insert(X_FORWARDED_FOR, address_value(origin.client));
+    }
+    if !is_told(present::X_FORWARDED_PROTO) {
+        let scheme = HeaderValue::from_static(if origin.tls { "https" } else { "http" });
+        headers.insert(X_FORWARDED_PROTO, scheme);
+    }
+    if !is_told(present::X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
     }
     headers.append(VIA, via(version));
 }
@@ -254,10 +267,6 @@ pub fn prepare_response(head: &mut response::Parts) {
 fn add_hop(headers: &mut HeaderMap, client: IpAddr) {
     let client = address_value(client);
     let mut hops: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
-    if hops.is_empty() {
-        headers.insert(X_FORWARDED_FOR, client);
-        return;
-    }
     hops.push(client.as_bytes());
     if let Ok(joined) = HeaderValue::from_bytes(&hops.join(&b", "[..])) {
         headers.insert(X_FORWARDED_FOR, joined);

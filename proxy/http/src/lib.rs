@@ -8,11 +8,12 @@ mod body;
 mod error;
 pub mod hygiene;
 mod observe;
-mod present;
+pub mod present;
 mod replay;
 mod rescue;
 pub mod stream;
 mod target;
+mod verbatim;
 
 pub use body::{Body, BodyError};
 pub use error::{Error, ErrorKind};
@@ -20,6 +21,7 @@ pub use observe::{End, Observed, Observer};
 pub use replay::duplicate;
 pub use rescue::{problem, rescue};
 pub use target::{BoxFuture, ClientConnection, Copied, ResponseFuture, Target};
+pub use verbatim::Verbatim;
 
 pub type Request = http::Request<Body>;
 pub type Response = http::Response<Body>;

@@ -5,29 +5,29 @@ use http::header::{HeaderMap, HeaderName};
 
 /// A set of the fields below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Present(u32);
+pub struct Present(u32);
 
-pub(crate) const CONNECTION: u32 = 1;
-pub(crate) const KEEP_ALIVE: u32 = 1 << 1;
-pub(crate) const PROXY_CONNECTION: u32 = 1 << 2;
-pub(crate) const TE: u32 = 1 << 3;
-pub(crate) const UPGRADE: u32 = 1 << 4;
-pub(crate) const TRANSFER_ENCODING: u32 = 1 << 5;
-pub(crate) const CONTENT_LENGTH: u32 = 1 << 6;
-pub(crate) const EXPECT: u32 = 1 << 7;
-pub(crate) const COOKIE: u32 = 1 << 8;
-pub(crate) const FORWARDED: u32 = 1 << 9;
-pub(crate) const X_FORWARDED_FOR: u32 = 1 << 10;
-pub(crate) const X_FORWARDED_PROTO: u32 = 1 << 11;
-pub(crate) const X_FORWARDED_HOST: u32 = 1 << 12;
-pub(crate) const SHADOW_MARK: u32 = 1 << 13;
+pub const CONNECTION: u32 = 1;
+pub const KEEP_ALIVE: u32 = 1 << 1;
+pub const PROXY_CONNECTION: u32 = 1 << 2;
+pub const TE: u32 = 1 << 3;
+pub const UPGRADE: u32 = 1 << 4;
+pub const TRANSFER_ENCODING: u32 = 1 << 5;
+pub const CONTENT_LENGTH: u32 = 1 << 6;
+pub const EXPECT: u32 = 1 << 7;
+pub const COOKIE: u32 = 1 << 8;
+pub const FORWARDED: u32 = 1 << 9;
+pub const X_FORWARDED_FOR: u32 = 1 << 10;
+pub const X_FORWARDED_PROTO: u32 = 1 << 11;
+pub const X_FORWARDED_HOST: u32 = 1 << 12;
+pub const SHADOW_MARK: u32 = 1 << 13;
 
 impl Present {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         Self(headers.keys().map(bit).fold(0, |all, one| all | one))
     }
 
-    pub(crate) fn has(self, any: u32) -> bool {
+    pub fn has(self, any: u32) -> bool {
         self.0 & any != 0
     }
 }

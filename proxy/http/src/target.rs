@@ -38,4 +38,10 @@ impl From<SocketAddr> for ClientConnection {
 /// it made up.
 pub trait Target: fmt::Debug + Send + Sync {
     fn call(&self, request: Request) -> ResponseFuture;
+
+    /// The same for a caller that looks at nothing of the answer but its status, as the fields of a redirect: all
+    /// others may come as [`Verbatim`](crate::Verbatim).
+    fn call_verbatim(&self, request: Request) -> ResponseFuture {
+        self.call(request)
+    }
 }

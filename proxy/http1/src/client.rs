@@ -48,6 +48,15 @@ pub struct Waits {
     pub go_ahead: Duration,
 }
 
+/// In which form the fields of an answer are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// In the map of the response.
+    Parsed,
+    /// As [`Verbatim`](starve_http::Verbatim), unless something about them needs care.
+    Verbatim,
+}
+
 /// Where a connection goes after a whole exchange; dropped without one when it cannot be used again.
 pub trait Home<S>: Send + Unpin + 'static {
     fn take_back(self, connection: Connection<S>);
@@ -101,6 +110,7 @@ pub async fn exchange<S: Duplex, H: Home<S>>(
     connection: Connection<S>,
     request: &mut Request,
     waits: Waits,
+    form: Fields,
     home: H,
 ) -> Result<Response, Failed> {
     let method = request.method().clone();
@@ -109,6 +119,7 @@ pub async fn exchange<S: Duplex, H: Home<S>>(
         home,
         upload: Upload::none(),
         waits,
+        form,
         method,
         scan: EndScan::default(),
         is_begun: false,
@@ -123,6 +134,7 @@ struct Exchange<S, H> {
     home: H,
     upload: Upload,
     waits: Waits,
+    form: Fields,
     method: Method,
     scan: EndScan,
     is_begun: bool,
@@ -202,7 +214,8 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
     fn take_head(&mut self) -> Result<Option<ResponseHead>, Failed> {
         while !self.connection.io.input.is_empty() {
             let input = &mut self.connection.io.input;
-            let head = response::take(input, &mut self.scan, &self.method).map_err(Failed::Fault)?;
+            let head =
+                response::take(input, &mut self.scan, &self.method, self.form).map_err(Failed::Fault)?;
             let Some(head) = head else { return Ok(None) };
             match head.parts.status {
                 StatusCode::CONTINUE => self.release(),

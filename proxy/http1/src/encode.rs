@@ -5,6 +5,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue, TE}
 use http::{HeaderName, Method, Request, StatusCode, Version, response};
 use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
+use starve_http::Verbatim;
 use starve_http::stream::may_trail;
 
 use crate::date;
@@ -96,7 +97,12 @@ pub(crate) fn response(
         Encoder::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         _ => {}
     }
-    if !head.headers.contains_key(DATE) {
+    let verbatim = head.extensions.get::<Verbatim>();
+    if let Some(verbatim) = verbatim {
+        out.extend_from_slice(&verbatim.lines);
+    }
+    let has_date = verbatim.is_some_and(|verbatim| verbatim.has_date) || head.headers.contains_key(DATE);
+    if !has_date {
         // A recipient with a clock appends what an answer lacks (RFC 9110 §6.6.1).
         date::field(out);
     }
@@ -180,13 +186,14 @@ pub(crate) fn request<B>(head: &Request<B>, body: &SizeHint, is_empty: bool, out
 }
 
 fn status_line(head: &response::Parts, out: &mut Vec<u8>) {
-    if head.status == StatusCode::OK && head.extensions.is_empty() {
+    let reason = head.extensions.get::<ReasonPhrase>();
+    if head.status == StatusCode::OK && reason.is_none() {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status.as_str().as_bytes());
     out.put_u8(b' ');
-    match head.extensions.get::<ReasonPhrase>() {
+    match reason {
         Some(reason) => out.extend_from_slice(reason.as_bytes()),
         None => out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes()),
     }

@@ -18,8 +18,9 @@ mod scan;
 mod server;
 mod timer;
 mod upgrade;
+mod verbatim;
 
-pub use client::{Connection, Failed, Home, Waits, exchange};
+pub use client::{Connection, Failed, Fields, Home, Waits, exchange};
 pub use date::date;
 pub use decode::BodyFault;
 pub use io::{Duplex, poll_read_some};

@@ -1,9 +1,10 @@
 //! The head of a request, from a client's bytes (RFC 9112 §3, §5, §6). What could be read in two ways is refused.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, Request, Uri, Version, request};
 use memchr::memchr;
+use starve_http::present::{self, Present};
 
 use crate::decode::Decoder;
 use crate::scan::{self, EndScan, FieldFault, Lines};
@@ -68,12 +69,15 @@ fn parse(head: &Bytes) -> Result<RequestHead, RequestFault> {
         FieldFault::Malformed => RequestFault::Malformed,
         FieldFault::TooMany => RequestFault::TooLarge,
     })?;
-    let decoder = framing(&fields, version)?;
-    let keep_alive = keeps_alive(&fields, version);
+    let present = Present::of(&fields);
+    let has_framing = present.has(present::CONTENT_LENGTH | present::TRANSFER_ENCODING);
+    let decoder = if has_framing { framing(&fields, version)? } else { Decoder::empty() };
     let is_11 = version == Version::HTTP_11;
+    let keep_alive = keeps_alive(&fields, present, version);
     let expects_continue = is_11
+        && present.has(present::EXPECT)
         && fields.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    let wants_upgrade = is_11 && fields.contains_key(UPGRADE);
+    let wants_upgrade = is_11 && present.has(present::UPGRADE);
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
@@ -137,7 +141,10 @@ pub(crate) fn number(value: &[u8]) -> Option<u64> {
 }
 
 /// Whether the connection outlives the exchange (RFC 9112 §9.3).
-pub(crate) fn keeps_alive(fields: &HeaderMap, version: Version) -> bool {
+pub(crate) fn keeps_alive(fields: &HeaderMap, present: Present, version: Version) -> bool {
+    if !present.has(present::CONNECTION) {
+        return version == Version::HTTP_11;
+    }
     let mut options = Options { close: false, keep_alive: false };
     for value in fields.get_all(CONNECTION) {
         options.read(value.as_bytes());

@@ -4,13 +4,16 @@
 //! these bytes again. What it says about its length is taken as strictly.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode, Version, response};
 use hyper::ext::ReasonPhrase;
+use starve_http::present::{self, Present};
 
+use crate::client::Fields;
 use crate::decode::Decoder;
 use crate::request::{keeps_alive, number};
 use crate::scan::{self, EndScan, Lines};
+use crate::verbatim;
 
 /// Why an answer cannot be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,14 +40,22 @@ pub(crate) struct ResponseHead {
     pub(crate) keep_alive: bool,
 }
 
-/// Takes one head from the front of `data`, when it is there as a whole.
+/// Takes one head from the front of `data`, when it is there as a whole, with its fields in the form that is wanted.
 pub(crate) fn take(
     data: &mut BytesMut,
     scan: &mut EndScan,
     method: &Method,
+    form: Fields,
 ) -> Result<Option<ResponseHead>, ResponseFault> {
     if !b"HTTP/1.".starts_with(&data[..data.len().min(7)]) {
         return Err(ResponseFault::StatusLine);
+    }
+    // Most heads come in one piece; one that does not is not looked at again from its beginning.
+    if form == Fields::Verbatim
+        && scan.is_fresh()
+        && let Some(head) = verbatim::take(data, method)
+    {
+        return Ok(Some(head));
     }
     let end = match scan.find(data, Lines::Lenient).map_err(|_| ResponseFault::Field)? {
         Some(end) if end <= HEAD_BYTES_MAX => end,
@@ -71,14 +82,15 @@ fn parse(head: &Bytes, method: &Method) -> Result<ResponseHead, ResponseFault> {
     {
         parts.extensions.insert(reason);
     }
-    let keep_alive = keeps_alive(&parts.headers, version);
-    let (decoder, is_doubtful) = framing(&mut parts.headers, status, method)?;
+    let present = Present::of(&parts.headers);
+    let keep_alive = keeps_alive(&parts.headers, present, version);
+    let (decoder, is_doubtful) = framing(&mut parts.headers, present, status, method)?;
     let ends_with_connection = decoder == Decoder::until_close();
     Ok(ResponseHead { parts, decoder, keep_alive: keep_alive && !is_doubtful && !ends_with_connection })
 }
 
 /// `version SP status [SP reason]`; the second space is missing from some.
-fn status_line(line: &[u8]) -> Result<(Version, StatusCode, &[u8]), ResponseFault> {
+pub(crate) fn status_line(line: &[u8]) -> Result<(Version, StatusCode, &[u8]), ResponseFault> {
     let version = match line.get(..9) {
         Some(b"HTTP/1.1 ") => Version::HTTP_11,
         Some(b"HTTP/1.0 ") => Version::HTTP_10,
@@ -96,22 +108,24 @@ fn status_line(line: &[u8]) -> Result<(Version, StatusCode, &[u8]), ResponseFaul
 /// How long the body is (RFC 9112 §6.3), and whether the connection is better not used again.
 fn framing(
     fields: &mut HeaderMap,
+    present: Present,
     status: StatusCode,
     method: &Method,
 ) -> Result<(Decoder, bool), ResponseFault> {
     let has_none = *method == Method::HEAD
         || status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+    if present.has(present::TRANSFER_ENCODING) {
+        let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+        let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !codings.next().is_some_and(is_chunked) || codings.next().is_some() {
             return Err(ResponseFault::Framing);
         }
         // "the Transfer-Encoding overrides the Content-Length"; such a message is suspicious.
         let both = fields.remove(CONTENT_LENGTH).is_some();
         return Ok((if has_none { Decoder::empty() } else { Decoder::chunked() }, both));
     }
-    let length = length(fields)?;
+    let length = if present.has(present::CONTENT_LENGTH) { length(fields)? } else { None };
     Ok(match length {
         _ if has_none => (Decoder::empty(), false),
         Some(length) => (Decoder::length(length), false),
@@ -144,7 +158,7 @@ mod tests {
     use super::*;
 
     fn take_all(text: &str, method: &Method) -> Result<Option<ResponseHead>, ResponseFault> {
-        take(&mut BytesMut::from(text), &mut EndScan::default(), method)
+        take(&mut BytesMut::from(text), &mut EndScan::default(), method, Fields::Parsed)
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl EndScan {
         Ok(None)
     }
 
+    /// Whether it has not looked at anything of this head yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.looked == 0
+    }
+
     pub(crate) fn reset(&mut self) {
         self.looked = 0;
     }
@@ -78,14 +83,15 @@ pub(crate) fn fields(head: &Bytes, mut at: usize, lines: Lines) -> Result<Header
     }
     // To a request the proxy is going to add some; the map should not be built twice.
     let added = if lines == Lines::Strict { 4 } else { 0 };
-    let mut fields = HeaderMap::with_capacity(count + added);
-    let mut last: Option<HeaderName> = None;
+    // The last line is the empty one.
+    let mut fields = HeaderMap::with_capacity(count.saturating_sub(1) + added);
+    let mut last = None;
     while let Some((line, next)) = line(head, at) {
         if line.is_empty() {
             break;
         }
         if matches!(line[0], b' ' | b'\t') {
-            let name = last.as_ref().filter(|_| lines == Lines::Lenient).ok_or(FieldFault::Malformed)?;
+            let name: &[u8] = last.filter(|_| lines == Lines::Lenient).ok_or(FieldFault::Malformed)?;
             unfold(&mut fields, name, line)?;
             at = next;
             continue;
@@ -97,13 +103,11 @@ pub(crate) fn fields(head: &Bytes, mut at: usize, lines: Lines) -> Result<Header
             // "A proxy MUST remove any such whitespace from a response message" (RFC 9112 §5.1).
             Lines::Lenient => line[..colon].trim_ascii_end(),
         };
+        last = Some(name);
         let name = HeaderName::from_bytes(name).map_err(|_| FieldFault::Malformed)?;
         let (from, to) = trimmed(line, colon + 1);
         let value = head.slice(at + from..at + to);
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| FieldFault::Malformed)?;
-        if lines == Lines::Lenient {
-            last = Some(name.clone());
-        }
         fields.append(name, value);
         at = next;
     }
@@ -123,7 +127,8 @@ fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
     (from, to)
 }
 
-fn unfold(fields: &mut HeaderMap, name: &HeaderName, line: &[u8]) -> Result<(), FieldFault> {
+fn unfold(fields: &mut HeaderMap, name: &[u8], line: &[u8]) -> Result<(), FieldFault> {
+    let name = &HeaderName::from_bytes(name).map_err(|_| FieldFault::Malformed)?;
     let last = fields.get_all(name).iter().next_back().ok_or(FieldFault::Malformed)?;
     let joined = [last.as_bytes(), line.trim_ascii()].join(&b' ');
     let joined = HeaderValue::from_bytes(&joined).map_err(|_| FieldFault::Malformed)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starve_http::{ClientConnection, Error, ErrorKind, Request, Response};
-use starve_http1::{Failed, TooSlow, Waits, exchange};
+use starve_http1::{Failed, Fields, TooSlow, Waits, exchange};
 
 use crate::connect::connect;
 use crate::limits::Place;
@@ -26,6 +26,7 @@ pub(crate) async fn send(
     server: &Arc<Server>,
     request: &mut Request,
     place: &Place,
+    form: Fields,
 ) -> Result<Response, Error> {
     let waits = Waits {
         first_byte: server.timeouts.first_byte,
@@ -35,7 +36,7 @@ pub(crate) async fn send(
     let may_repeat = request.method().is_idempotent();
     while let Some(connection) = server.pool.take() {
         let spare = may_repeat.then(|| Spare::of(request));
-        match exchange(connection, request, waits, InUse::new(server, place)).await {
+        match exchange(connection, request, waits, form, InUse::new(server, place)).await {
             Ok(response) => return Ok(response),
             Err(failed @ Failed::Unsent(_)) => {
                 if spare.is_some_and(|spare| !spare.restore(request)) {
@@ -60,7 +61,7 @@ pub(crate) async fn send(
         Ok(connection) => connection,
         Err(error) => return Err(error.with_unsent(std::mem::take(request))),
     };
-    match exchange(connection, request, waits, in_use).await {
+    match exchange(connection, request, waits, form, in_use).await {
         Ok(response) => Ok(response),
         Err(failed @ Failed::Unsent(_)) => Err(error(server, failed).with_unsent(std::mem::take(request))),
         Err(failed) => Err(error(server, failed)),

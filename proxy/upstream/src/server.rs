@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use http::header::{HOST, HeaderValue, UPGRADE};
 use starve_config::{HostPolicy, Protocol, ServerPlan, UpstreamPlan, UpstreamTimeouts};
 use starve_http::{ClientConnection, Error, ErrorKind, Request, Response};
-use starve_http1::Connection;
+use starve_http1::{Connection, Fields};
 
 use crate::budget::Budget;
 use crate::connect::authority;
@@ -80,6 +80,7 @@ impl Server {
         request: &mut Request,
         queue: &Queue,
         budget: &Budget,
+        form: Fields,
     ) -> Result<Response, Error> {
         if let Some(host) = &self.host {
             request.headers_mut().insert(HOST, host.clone());
@@ -89,7 +90,7 @@ impl Server {
             Err(error) => return Err(error.with_unsent(std::mem::take(request))),
         };
         match &self.http2 {
-            None => send(self, request, &place).await,
+            None => send(self, request, &place, form).await,
             Some(pool) => Box::pin(self.call_http2(pool, std::mem::take(request), &place, budget)).await,
         }
     }
@@ -103,7 +104,7 @@ impl Server {
         budget: &Budget,
     ) -> Result<Response, Error> {
         if request.headers().contains_key(UPGRADE) || pool.prefers_http1.load(Relaxed) {
-            return send(self, &mut request, place).await;
+            return send(self, &mut request, place, Fields::Parsed).await;
         }
         match http2::send(self, pool, request, place, budget).await? {
             Sent::Answered(response) => Ok(response),
@@ -111,7 +112,7 @@ impl Server {
                 // It was offered both; it is not asked again.
                 pool.prefers_http1.store(true, Relaxed);
                 self.pool.put(Connection::new(stream));
-                send(self, &mut request, place).await
+                send(self, &mut request, place, Fields::Parsed).await
             }
         }
     }

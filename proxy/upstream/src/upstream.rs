@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{Uri, Version};
 use starve_config::{ServerPlan, UpstreamPlan};
 use starve_http::{Error, ErrorKind, Request, Response, ResponseFuture, Target};
+use starve_http1::Fields;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -181,7 +182,7 @@ impl Inner {
     }
 
     /// The request stays with the caller, so that it is not carried from one future to the next.
-    async fn call(&self, request: &mut Request) -> Result<Response, Error> {
+    async fn call(&self, request: &mut Request, form: Fields) -> Result<Response, Error> {
         *request.version_mut() = Version::HTTP_11;
         to_origin_form(request);
         self.budget.deposit();
@@ -196,7 +197,7 @@ impl Inner {
                 }
                 self.other_server_retries.fetch_add(1, Relaxed);
             }
-            let mut failed = match self.servers[at].call(request, &self.queue, &self.budget).await {
+            let mut failed = match self.servers[at].call(request, &self.queue, &self.budget, form).await {
                 Ok(response) => {
                     self.conditions.succeeded(at);
                     return Ok(response);
@@ -238,6 +239,11 @@ fn to_origin_form(request: &mut Request) {
 impl Target for Upstream {
     fn call(&self, mut request: Request) -> ResponseFuture {
         let inner = self.0.clone();
-        Box::pin(async move { inner.call(&mut request).await })
+        Box::pin(async move { inner.call(&mut request, Fields::Parsed).await })
+    }
+
+    fn call_verbatim(&self, mut request: Request) -> ResponseFuture {
+        let inner = self.0.clone();
+        Box::pin(async move { inner.call(&mut request, Fields::Verbatim).await })
     }
 }
