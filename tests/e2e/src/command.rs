@@ -40,7 +40,7 @@ impl Done {
 ///
 /// # Panics
 /// It has not been built.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).expect("tests are two folders below the target's");
     let binary = folder.join("starve");

@@ -20,7 +20,7 @@ mod wait;
 mod wire;
 
 pub use client::{Answer, Client, End};
-pub use command::Done;
+pub use command::{Done, binary};
 pub use http_client::{Feed, Http, Whole, body_of, empty, feed, get};
 pub use metrics::Metrics;
 pub use origin::{After, Exchange, Origin, Seen, stalled};

@@ -55,8 +55,19 @@ impl std::fmt::Debug for Origin {
 impl Origin {
     /// Runs `script` for each request. An error of it closes the connection.
     pub fn start(script: impl Fn(&mut Exchange<'_>) -> io::Result<After> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).unwrap()
+    }
+
+    /// As [`Origin::start`], at an address of the caller's choice.
+    ///
+    /// # Errors
+    /// Somebody else listens there.
+    pub fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&mut Exchange<'_>) -> io::Result<After> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
         let inner = Arc::new(Inner {
             script: Box::new(script),
             seen: Mutex::default(),
@@ -66,7 +77,7 @@ impl Origin {
         });
         let accepting = inner.clone();
         std::thread::spawn(move || accept(&listener, &accepting));
-        Self { address, inner }
+        Ok(Self { address, inner })
     }
 
     /// Answers everything with 200 and the same body; the field `Server` tells who it was, since comparisons

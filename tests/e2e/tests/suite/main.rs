@@ -28,5 +28,6 @@ mod reload;
 mod rewriting;
 mod service_manager;
 mod shadow;
+mod soak;
 mod stages;
 mod upstreams;
