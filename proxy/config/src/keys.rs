@@ -28,14 +28,17 @@ pub(crate) const FILE: Shape = Shape {
 };
 
 pub(crate) const LISTENER: Shape = Shape { what: "a listener", keys: &["address", "tls", "proxy-protocol"] };
-pub(crate) const TLS: Shape =
-    Shape { what: "`tls`", keys: &["certificates", "min-version", "client-ca", "client-auth"] };
+pub(crate) const TLS: Shape = Shape {
+    what: "`tls`",
+    keys: &["certificates", "min-version", "client-ca", "client-auth", "client-cert-header"],
+};
 pub(crate) const CERTIFICATE: Shape = Shape { what: "a certificate", keys: &["certificate", "key"] };
 
 pub(crate) const LIMITS: Shape = Shape {
     what: "`limits`",
     keys: &[
         "head-timeout",
+        "min-head-rate",
         "head-bytes",
         "uri-bytes",
         "body-bytes",

@@ -72,6 +72,8 @@ pub struct ClientAuthPlan {
     pub ca: PathBuf,
     /// Whether a client without a certificate is turned away.
     pub required: bool,
+    /// The field in which the server behind is shown the certificate (RFC 9440), in lower case.
+    pub pass_as: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +88,8 @@ pub struct CertificatePlan {
 pub struct LimitsPlan {
     /// `head-timeout`: time for a whole request head.
     pub head_timeout: Duration,
+    /// Bytes a second of a request's head; `None` is any.
+    pub min_head_rate: Option<u64>,
     /// `head-bytes`: largest request head.
     pub head_bytes: usize,
     /// `uri-bytes`: longest request target.
@@ -309,6 +313,7 @@ impl Default for LimitsPlan {
             body_bytes: None,
             body_timeout: Duration::from_secs(60),
             min_body_rate: None,
+            min_head_rate: None,
             send_timeout: Duration::from_secs(60),
             connections: 20_000,
             connections_per_address: None,

@@ -80,6 +80,8 @@ fn settings_of_the_whole_file() {
         "legacy: http://a\nlisten:\n",
         "legacy: http://a\nlisten:\n  - address: 0.0.0.0:443\n    tls: { certificates: [{ certificate: a.crt }] }\n",
         "legacy: http://a\nlisten:\n  - tls: { certificates: [] }\n",
+        "legacy: http://a\nlisten:\n  - address: 0.0.0.0:443\n    tls: { certificates: [{ certificate: a.crt, key: a.key }], client-cert-header: Host }\n",
+        "legacy: http://a\nlisten:\n  - address: 0.0.0.0:443\n    tls: { certificates: [{ certificate: a.crt, key: a.key }], client-cert-header: X-Cert }\n",
         "legacy: http://a\nlimits: { head-bytes: 1KiB, body-bytes: 10m, connections: 0, in-flight: -1 }\n",
         "legacy: http://a\nadmin: no\n",
         "legacy: http://a\nadmin: { address: 127.0.0.1:9900, token: short }\n",

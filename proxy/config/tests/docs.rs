@@ -49,7 +49,7 @@ fn defaults(page: &str) -> Vec<(&str, &str)> {
 fn the_limits_table_holds_every_key_with_its_default() {
     let table = LIMITS.split("## Of an upstream").next().unwrap();
     let rows = defaults(table);
-    assert_eq!(rows.len(), 22, "{rows:?}");
+    assert_eq!(rows.len(), 23, "{rows:?}");
     let written: String = rows.iter().map(|(key, default)| format!("  {key}: {default}\n")).collect();
     assert_eq!(plan(&format!("legacy: http://a\nlimits:\n{written}")).limits, LimitsPlan::default());
 }

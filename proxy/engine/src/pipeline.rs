@@ -12,7 +12,7 @@ use http::{Method, Uri};
 use http_body::Body as _;
 use starve_config::Plan;
 use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, hygiene, rescue};
-use starve_listener::{Answer, Handler, InFlight, Peer};
+use starve_listener::{Answer, ClientCertificate, Handler, InFlight, Peer};
 use starve_routing::normalise_path;
 use starve_telemetry::RouteStats;
 
@@ -141,10 +141,25 @@ fn clean(
     let origin = hygiene::Origin { client, tls: peer.tls, trusted };
     let switch = Switch::asked_for(&mut head);
     hygiene::prepare_request(&mut head.headers, version, origin);
+    tell_certificate(shared, &mut head, trusted);
     if let Some(switch) = &switch {
         hygiene::set_upgrade(&mut head.headers, switch.protocol.clone());
     }
     Ok((Request::from_parts(head, body), switch))
+}
+
+/// A verified certificate of the client goes on in the field of its listener; what else that field holds is kept only
+/// from a trusted proxy, which may have seen the certificate itself.
+fn tell_certificate(shared: &Shared, head: &mut http::request::Parts, trusted: bool) {
+    for name in shared.certificate_fields.iter().filter(|_| !trusted) {
+        head.headers.remove(name);
+    }
+    if shared.certificate_fields.is_empty() {
+        return;
+    }
+    if let Some(certificate) = head.extensions.remove::<Arc<ClientCertificate>>() {
+        head.headers.insert(certificate.name.clone(), certificate.value.clone());
+    }
 }
 
 /// One spelling of the path decides what is matched, counted and forwarded.

@@ -44,7 +44,7 @@ use crate::service_manager::{self, Heartbeats};
 use crate::shared::Shared;
 use crate::signals::{Signals, Told};
 use crate::sockets::Sockets;
-use crate::workers::{Workers, endpoints};
+use crate::workers::{Workers, certificate_field, endpoints};
 use crate::{told, watch as watching};
 
 /// Memory for captured bodies, all copies together.
@@ -240,6 +240,7 @@ fn build(
         observations: Observations::new(workers),
         callers: Callers::new(read.plan.callers.clone(), caller_key(&ledger), workers),
         shadow: shadow(&limits, &notes, background.handle()),
+        certificate_fields: read.plan.listeners.iter().filter_map(certificate_field).collect(),
         limits,
     });
     let LedgerPlan::Sqlite(path) = &read.plan.ledger;

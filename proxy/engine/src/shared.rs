@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::HeaderName;
 use starve_config::LimitsPlan;
 use starve_shadow::Shadow;
 
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     /// Imported endpoints, asked where no route matches; swapped as one.
     pub(crate) listed: ArcSwap<Listed>,
     pub(crate) limits: LimitsPlan,
+    /// Fields that tell of client certificates: nobody's word but the listener's, or a trusted proxy's.
+    pub(crate) certificate_fields: Vec<HeaderName>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) refusals: Refusals,
     pub(crate) observations: Observations,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use http::HeaderName;
 use starve_config::{ListenerPlan, Plan};
 use starve_listener::{
     Addresses, Drain, Endpoint, Http1Limits, Http2Settings, Settings, Tls, TrustedSources, accept,
@@ -79,8 +80,18 @@ impl Workers {
 }
 
 pub(crate) fn endpoints(plan: &Plan, tls: Vec<Option<Tls>>) -> Vec<Endpoint> {
-    let endpoint = |(plan, tls): (&ListenerPlan, _)| Endpoint { tls, proxy_protocol: plan.proxy_protocol };
+    let endpoint = |(plan, tls): (&ListenerPlan, _)| Endpoint {
+        tls,
+        proxy_protocol: plan.proxy_protocol,
+        certificate_field: certificate_field(plan),
+    };
     plan.listeners.iter().zip(tls).map(endpoint).collect()
+}
+
+/// The field in which a listener passes client certificates on.
+pub(crate) fn certificate_field(plan: &ListenerPlan) -> Option<HeaderName> {
+    let client_auth = plan.tls.as_ref().and_then(|tls| tls.client_auth.as_ref());
+    client_auth?.pass_as.as_ref().and_then(|name| HeaderName::try_from(name).ok())
 }
 
 fn settings(proxy: &Arc<Proxy>) -> Settings {
@@ -90,6 +101,7 @@ fn settings(proxy: &Arc<Proxy>) -> Settings {
         http1: Http1Limits {
             head_bytes: limits.head_bytes,
             head_timeout: limits.head_timeout,
+            head_rate_min: limits.min_head_rate,
             idle_timeout: limits.idle_timeout,
             body_timeout: limits.body_timeout,
             body_rate_min: limits.min_body_rate,

@@ -23,6 +23,8 @@ const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
 /// Checks a request's head and brings it into one shape: `Host` holds the effective authority, whatever
 /// the target's form was. The request target itself is left to the path normaliser.
@@ -175,12 +177,14 @@ const HOP_BY_HOP: [(u32, HeaderName); 4] = [
     (present::TRANSFER_ENCODING, TRANSFER_ENCODING),
 ];
 
-/// What a client says about forwarding.
-const CLAIMS: [(u32, HeaderName); 4] = [
+/// What a client says about forwarding, and about certificates that somebody else has seen (RFC 9440 §4).
+const CLAIMS: [(u32, HeaderName); 6] = [
     (present::FORWARDED, FORWARDED),
     (present::X_FORWARDED_FOR, X_FORWARDED_FOR),
     (present::X_FORWARDED_PROTO, X_FORWARDED_PROTO),
     (present::X_FORWARDED_HOST, X_FORWARDED_HOST),
+    (present::CLIENT_CERT, CLIENT_CERT),
+    (present::CLIENT_CERT_CHAIN, CLIENT_CERT_CHAIN),
 ];
 
 /// The protocol that a message asks or agrees to switch to (RFC 9110 §7.8): `Upgrade`, named by `Connection`.

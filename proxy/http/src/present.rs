@@ -21,6 +21,8 @@ pub const X_FORWARDED_FOR: u32 = 1 << 10;
 pub const X_FORWARDED_PROTO: u32 = 1 << 11;
 pub const X_FORWARDED_HOST: u32 = 1 << 12;
 pub const SHADOW_MARK: u32 = 1 << 13;
+pub const CLIENT_CERT: u32 = 1 << 14;
+pub const CLIENT_CERT_CHAIN: u32 = 1 << 15;
 
 impl Present {
     pub fn of(headers: &HeaderMap) -> Self {
@@ -42,10 +44,15 @@ fn bit(name: &HeaderName) -> u32 {
         7 => is("upgrade", UPGRADE),
         9 => is("forwarded", FORWARDED),
         10 => is("connection", CONNECTION) | is("keep-alive", KEEP_ALIVE),
+        11 => is("client-cert", CLIENT_CERT),
         14 => is("content-length", CONTENT_LENGTH),
         15 => is("x-forwarded-for", X_FORWARDED_FOR) | is("x-starve-shadow", SHADOW_MARK),
         16 => is("x-forwarded-host", X_FORWARDED_HOST) | is("proxy-connection", PROXY_CONNECTION),
-        17 => is("x-forwarded-proto", X_FORWARDED_PROTO) | is("transfer-encoding", TRANSFER_ENCODING),
+        17 => {
+            is("x-forwarded-proto", X_FORWARDED_PROTO)
+                | is("transfer-encoding", TRANSFER_ENCODING)
+                | is("client-cert-chain", CLIENT_CERT_CHAIN)
+        }
         _ => 0,
     }
 }
@@ -73,6 +80,8 @@ mod tests {
             ("x-forwarded-proto", X_FORWARDED_PROTO),
             ("x-forwarded-host", X_FORWARDED_HOST),
             ("x-starve-shadow", SHADOW_MARK),
+            ("client-cert", CLIENT_CERT),
+            ("client-cert-chain", CLIENT_CERT_CHAIN),
             ("accept", 0),
             ("x-forwarded-fox", 0),
         ];

@@ -46,6 +46,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// For a whole head, from its first byte or the opening of the connection.
     pub head_timeout: Duration,
+    /// Bytes a second of a head that has begun, on the average after two seconds; `None` is no limit.
+    pub head_rate_min: Option<u64>,
     /// Between requests.
     pub idle_timeout: Duration,
     /// Longest silence inside a request's body that somebody waits for.
@@ -54,6 +56,23 @@ pub struct Limits {
     pub body_rate_min: Option<u64>,
     /// Longest time in which a client takes nothing of its answer.
     pub send_timeout: Duration,
+}
+
+/// How long a head may take before its rate is looked at.
+const HEAD_GRACE: Duration = Duration::from_secs(2);
+
+impl Limits {
+    /// Until when more of a head has to come, of which so much is there.
+    fn head_deadline(&self, since: Instant, bytes: usize) -> Instant {
+        let whole = since + self.head_timeout;
+        match self.head_rate_min {
+            None => whole,
+            Some(rate) => {
+                let earned_ms = bytes as u64 * 1_000 / rate.max(1);
+                whole.min(since + HEAD_GRACE + Duration::from_millis(earned_ms))
+            }
+        }
+    }
 }
 
 /// How a connection is told to come to its end.
@@ -196,7 +215,7 @@ impl<S: Duplex> Connection<'_, S> {
     async fn head(&mut self, closes_idle: &impl Fn() -> bool) -> Result<RequestHead, Ended> {
         let (timer, limits) = (&mut self.timer, self.limits);
         let mut scan = EndScan::default();
-        let mut has_begun = false;
+        let mut begun = None;
         poll_fn(|cx| {
             let wire = &mut *lock(&self.shared);
             let io = &mut wire.io;
@@ -209,9 +228,9 @@ impl<S: Duplex> Connection<'_, S> {
                     Ok(None) => {}
                     Err(fault) => return Poll::Ready(Err(Ended::Refused(fault))),
                 }
-                if !io.input.is_empty() && !has_begun {
-                    has_begun = true;
-                    timer.set(Instant::now() + limits.head_timeout);
+                if !io.input.is_empty() {
+                    let since = *begun.get_or_insert_with(Instant::now);
+                    timer.set(limits.head_deadline(since, io.input.len()));
                 }
                 match io.poll_fill(cx) {
                     Poll::Ready(Ok(1..)) => {}
@@ -226,7 +245,7 @@ impl<S: Duplex> Connection<'_, S> {
             }
             ready!(timer.poll(cx));
             // The first head counts from the opening of the connection.
-            let ended = if has_begun { Ended::HeadTimeout } else { Ended::IdleTimeout };
+            let ended = if begun.is_some() { Ended::HeadTimeout } else { Ended::IdleTimeout };
             Poll::Ready(Err(ended))
         })
         .await

@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub tls: Option<Tls>,
     /// Each connection begins with a PROXY header.
     pub proxy_protocol: bool,
+    /// The field in which a verified client certificate is passed on.
+    pub certificate_field: Option<http::HeaderName>,
 }
 
 #[derive(Debug, Default)]

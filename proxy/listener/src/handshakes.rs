@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use http::HeaderName;
 use starve_http1::Duplex;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use crate::identity::ClientCertificate;
 use crate::tls::Tls;
 
 /// The turns of all workers together, and what came of them.
@@ -45,7 +47,13 @@ impl Handshakes {
     /// `None` when there is nothing to go on with; it is counted why.
     ///
     /// The stream is boxed: its state would be carried from one future to the next.
-    pub(crate) async fn shake(&self, tls: &Tls, stream: TcpStream) -> Option<Box<dyn Duplex>> {
+    /// With the client's certificate, where it has shown one and there is a `field` to pass it on in.
+    pub(crate) async fn shake(
+        &self,
+        tls: &Tls,
+        field: Option<&HeaderName>,
+        stream: TcpStream,
+    ) -> Option<(Box<dyn Duplex>, Option<Arc<ClientCertificate>>)> {
         let deadline = Instant::now() + self.timeout;
         // A client that says nothing takes nobody's turn.
         match timeout_at(deadline, stream.peek(&mut [0; 1])).await {
@@ -66,7 +74,8 @@ impl Handshakes {
         match timeout_at(deadline, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 self.completed.fetch_add(1, Relaxed);
-                Some(Box::new(stream))
+                let certificate = field.and_then(|name| ClientCertificate::of(&stream, name));
+                Some((Box::new(stream), certificate))
             }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "TLS handshake failed");

@@ -13,6 +13,7 @@ use crate::accept::{Endpoint, Settings};
 use crate::addresses::AddressPlace;
 use crate::connection::{Handler, Peer, serve};
 use crate::drain::Drain;
+use crate::identity::Identified;
 use crate::proxy_protocol::parse_proxy_header;
 
 /// Connections that were closed before they said anything of their own.
@@ -75,8 +76,9 @@ pub(crate) async fn open<H: Handler>(
         None => serve(stream, peer, handler, settings, drain).await,
         Some(tls) => {
             // Boxed, as every connection would carry its room to the end.
-            if let Some(stream) = Box::pin(settings.handshakes.shake(&tls, stream)).await {
-                serve(stream, peer, handler, settings, drain).await;
+            let shaking = settings.handshakes.shake(&tls, endpoint.certificate_field.as_ref(), stream);
+            if let Some((stream, certificate)) = Box::pin(shaking).await {
+                serve(stream, peer, Identified { handler, certificate }, settings, drain).await;
             }
         }
     }

@@ -16,6 +16,7 @@ const LIMITS: Limits = Limits {
     idle_timeout: Duration::from_secs(5),
     body_timeout: Duration::from_secs(5),
     body_rate_min: None,
+    head_rate_min: None,
     send_timeout: Duration::from_secs(5),
 };
 

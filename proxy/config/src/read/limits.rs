@@ -13,6 +13,7 @@ pub(crate) fn all(reader: &mut Reader<'_>, fields: &Fields<'_>) -> LimitsPlan {
     let mut read = Limits { reader, fields: &fields };
     LimitsPlan {
         head_timeout: read.get("head-timeout", values::duration, d.head_timeout),
+        min_head_rate: read.get("min-head-rate", values::bytes_or_none, d.min_head_rate),
         head_bytes: read.get("head-bytes", head_bytes, d.head_bytes),
         uri_bytes: read.get("uri-bytes", uri_bytes, d.uri_bytes),
         body_bytes: read.get("body-bytes", values::bytes_or_none, d.body_bytes),

@@ -85,11 +85,39 @@ fn certificate(reader: &mut Reader<'_>, node: &Node, base: &Path) -> Option<Cert
 fn client_auth(reader: &mut Reader<'_>, fields: &Fields<'_>, base: &Path) -> Option<ClientAuthPlan> {
     let ca = reader.field(fields, "client-ca", values::file);
     let required = reader.field(fields, "client-auth", required);
-    if let Some(rule) = required.at().filter(|_| ca.is_absent()) {
-        let problem = Diagnostic::error(rule.span, "`client-auth` without a `client-ca` to check against");
-        reader.report(problem.expected("`client-ca: FILE` beside it"));
+    let pass_as = reader.field(fields, "client-cert-header", certificate_field);
+    let without_ca = [
+        ("client-auth", required.at().map(|rule| rule.span)),
+        ("client-cert-header", pass_as.at().map(|name| name.span)),
+    ];
+    for (key, span) in without_ca {
+        if let Some(span) = span.filter(|_| ca.is_absent()) {
+            let text = format!("`{key}` without a `client-ca` to check against");
+            reader.report(Diagnostic::error(span, text).expected("`client-ca: FILE` beside it"));
+        }
     }
-    Some(ClientAuthPlan { ca: base.join(ca.into_option()?.value), required: required.or(true) })
+    let pass_as = pass_as.into_option().map(|name| name.value);
+    Some(ClientAuthPlan { ca: base.join(ca.into_option()?.value), required: required.or(true), pass_as })
+}
+
+/// Fields that say something else must not be overwritten by it.
+fn certificate_field(text: &str) -> Parsed<String> {
+    const TAKEN: [&str; 8] = [
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "te",
+        "upgrade",
+        "cookie",
+        "authorization",
+    ];
+    let name = values::header_name(text)?;
+    if TAKEN.contains(&&*name) || name.starts_with("x-forwarded-") {
+        let problem = format!("`{name}` says something else");
+        return Err(values::Wrong::new(problem, "Client-Cert, or a name of your own as X-Client-Cert"));
+    }
+    Ok(name)
 }
 
 fn required(text: &str) -> Parsed<bool> {

@@ -45,6 +45,7 @@ pub(crate) fn settings(handshakes: Arc<Handshakes>) -> Settings {
             idle_timeout: long,
             body_timeout: long,
             body_rate_min: None,
+            head_rate_min: None,
             send_timeout: long,
         },
         http2: Http2Settings {
@@ -76,7 +77,7 @@ impl Running {
         let listener = bind(([127, 0, 0, 1], 0).into(), 1).unwrap().remove(0);
         let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
-        let endpoint = Endpoint { tls: Some(tls.clone()), proxy_protocol: false };
+        let endpoint = Endpoint { tls: Some(tls.clone()), proxy_protocol: false, certificate_field: None };
         let (sender, drain) = Drain::new();
         let settings = Arc::new(settings(handshakes.clone()));
         // Ends with the runtime of the test.
@@ -123,7 +124,7 @@ impl Authority {
     }
 
     pub(crate) fn plan(&self, required: bool) -> Option<ClientAuthPlan> {
-        Some(ClientAuthPlan { ca: self.file.clone(), required })
+        Some(ClientAuthPlan { ca: self.file.clone(), required, pass_as: None })
     }
 
     pub(crate) fn client(&self) -> Identity {

@@ -6,6 +6,7 @@
 
 mod aborts;
 mod callers;
+mod client_certificates;
 mod commands;
 mod components;
 mod connections;

@@ -145,6 +145,18 @@ fn a_head_that_never_ends_is_cut_off() {
 }
 
 #[test]
+fn a_head_that_trickles_is_cut_off_long_before_its_time() {
+    let origin = Origin::named("legacy");
+    let proxy = before_with(&origin, "limits: { head-timeout: 5m, min-head-rate: 1KiB }\n");
+    let mut slow = proxy.client();
+    slow.send("GET /a HTTP/1.1\r\nhost: a\r\nx-slow: ");
+    let answer = slow.answer("GET");
+    assert_eq!((answer.status, origin.count()), (408, 0));
+    assert_eq!(proxy.metrics().get("starve_limit_hits_total", &[("limit", "head-timeout")]), Some(1.0));
+    assert_eq!(proxy.get("/a").status, 200);
+}
+
+#[test]
 fn an_idle_connection_is_closed_in_time_and_a_busy_one_is_not() {
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
