@@ -75,8 +75,9 @@ pub(crate) async fn serve<H: Handler>(
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     let stream = Stream::new(respond, peer, activity.clone(), settings.clone());
-                    // Ends with its answer, or when the client resets it, at the latest with the connection.
-                    tokio::spawn(answer(stream, request, handler.clone()));
+                    // Ends with its answer, or when the client resets it, at the latest with the connection. Boxed,
+                    // as the runtime moves a task several times.
+                    tokio::spawn(Box::pin(answer(stream, request, handler.clone())));
                 }
                 Some(Err(error)) => return note_end(&settings, peer, &error),
                 None => return,
