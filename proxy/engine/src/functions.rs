@@ -112,12 +112,14 @@ impl Function {
         };
         match &plan.host {
             FunctionHost::Wasm { file, memory_bytes, outbound } => {
+                stats.set_memory(*memory_bytes);
                 let artefact = Artefact::of(file);
                 let target = wasm(plan, file, *memory_bytes, outbound, workshop)?;
                 Ok(function(gate(target), artefact))
             }
             FunctionHost::Process { command, working_dir, env, scale } => {
                 check_program(command, working_dir)?;
+                stats.set_memory(0);
                 let options = process(plan, command, working_dir, env, *scale, workshop);
                 let connect = connect(plan, workshop.workers);
                 let host = ProcessHost::new(options, connect, workshop.control.clone(), stats.clone());
@@ -125,6 +127,7 @@ impl Function {
                 Ok(Self { process: Some(host.clone()), ..function(gate(host), None) })
             }
             FunctionHost::Http { server, path } => {
+                stats.set_memory(0);
                 let upstream = remote(plan, server.clone(), workshop.workers);
                 let path = path.as_deref().map(PathAndQuery::try_from).transpose();
                 let path = path.map_err(|error| format!("the path of the function's address: {error}"))?;

@@ -198,6 +198,8 @@ fn functions(proxy: &Proxy, out: &mut Exposition) {
         }
         out.add_histogram(&catalogue::FUNCTION_DURATION, &[name.as_str()], &snapshot.duration);
         out.add(&catalogue::FUNCTION_COLD_STARTS, &[name.as_str()], snapshot.cold_starts);
+        let spent = snapshot.gigabyte_seconds();
+        out.add_float(&catalogue::FUNCTION_GIGABYTE_SECONDS, &[name.as_str()], spent);
     }
 }
 

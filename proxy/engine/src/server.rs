@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use starve_admin::{Settings as AdminSettings, serve};
@@ -18,6 +18,7 @@ use starve_callers::CallerKey;
 use starve_compare::HashKey;
 use starve_config::{AdminPlan, LedgerPlan, ListenerPlan, Plan};
 use starve_discovery::Discovered;
+use starve_functions::process::memory_by_group;
 use starve_ledger::{EventKind, Ledger, LedgerError, Reader};
 use starve_listener::{BindError, Counters, Drain, Handshakes, Tls};
 use starve_shadow::{Limits, Shadow};
@@ -355,6 +356,7 @@ async fn serve_admin(
 
 /// Closes connections that nobody needs any more.
 async fn sweep(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
+    let mut looked_at = Instant::now();
     loop {
         tokio::select! {
             () = watching::stopped(&mut stop) => return,
@@ -367,7 +369,21 @@ async fn sweep(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
         for function in generation.functions.values() {
             function.sweep();
         }
+        let since_last = looked_at.elapsed();
+        looked_at = Instant::now();
+        let looking = proxy.clone();
+        if tokio::task::spawn_blocking(move || look_at_memory(&looking, since_last)).await.is_err() {
+            tracing::error!("looking at the memory of functions broke off");
+        }
     }
+}
+
+/// What the processes of functions occupy.
+fn look_at_memory(proxy: &Proxy, since_last: Duration) {
+    let functions: Vec<_> = proxy.registry.tables().functions.values().cloned().collect();
+    let groups = functions.iter().flat_map(|stats| stats.groups()).collect();
+    let memory = memory_by_group(&groups);
+    functions.iter().for_each(|stats| stats.look(&memory, since_last));
 }
 
 async fn stop_functions(proxy: &Proxy) {

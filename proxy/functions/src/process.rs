@@ -10,6 +10,7 @@ mod instance;
 mod launch;
 mod lease;
 mod life;
+mod memory;
 mod output;
 mod pool;
 mod port;
@@ -34,6 +35,7 @@ use crate::FunctionStats;
 pub use fingerprint::Fingerprint;
 pub use launch::launch;
 use lease::Lease;
+pub use memory::memory_by_group;
 use pool::Pool;
 
 /// Makes the target that sends calls to one address. It should hand back a request of which no byte was

@@ -1,7 +1,8 @@
 //! The counts of one function. They only count: nothing decides by them, and reading never blocks a call.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use starve_http::ErrorKind;
@@ -83,6 +84,12 @@ pub struct FunctionStats {
     crashes: AtomicU64,
     log_lines_dropped: AtomicU64,
     instances: [AtomicUsize; InstanceState::ALL.len()],
+    /// What each call is given; 0 where that is not limited, and measured instead.
+    memory_bytes: AtomicU64,
+    /// Memory by time, in MiB × µs.
+    memory_time: AtomicU64,
+    /// The process groups of its instances.
+    groups: Mutex<BTreeSet<i32>>,
 }
 
 /// The counts at one moment.
@@ -104,9 +111,18 @@ pub struct FunctionSnapshot {
     pub crashes: u64,
     /// Lines of output that were not logged, since there were too many.
     pub log_lines_dropped: u64,
+    /// Memory by time, in MiB × µs.
+    memory_time: u64,
 }
 
 impl FunctionSnapshot {
+    /// Memory by time as clouds bill it, a gigabyte having 2^30 bytes: of a component what each call is given, for as
+    /// long as it takes; of a process what its processes occupy, for as long as they live.
+    #[expect(clippy::cast_precision_loss, reason = "exact to 2^53")]
+    pub fn gigabyte_seconds(&self) -> f64 {
+        self.memory_time as f64 / 1_024.0 / 1e6
+    }
+
     pub fn invocations(&self, outcome: Outcome) -> u64 {
         self.outcomes[outcome as usize]
     }
@@ -130,6 +146,7 @@ impl FunctionStats {
             failed_starts: self.failed_starts.load(Relaxed),
             crashes: self.crashes.load(Relaxed),
             log_lines_dropped: self.log_lines_dropped.load(Relaxed),
+            memory_time: self.memory_time.load(Relaxed),
         }
     }
 
@@ -164,6 +181,38 @@ impl FunctionStats {
 
     pub(crate) fn took(&self, duration: Duration) {
         self.duration.record(duration);
+        self.occupied(self.memory_bytes.load(Relaxed), duration);
+    }
+
+    /// What each call is given from now on.
+    pub fn set_memory(&self, bytes: u64) {
+        self.memory_bytes.store(bytes, Relaxed);
+    }
+
+    /// Adds what the function's processes occupy now, for the time since the last look. `memory`: bytes by process
+    /// group, see [`crate::process::memory_by_group`].
+    pub fn look(&self, memory: &HashMap<i32, u64>, since_last: Duration) {
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = groups.iter().filter_map(|group| memory.get(group)).sum();
+        self.occupied(bytes, since_last);
+    }
+
+    /// The process groups of its instances.
+    pub fn groups(&self) -> BTreeSet<i32> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn group_began(&self, group: i32) {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).insert(group);
+    }
+
+    pub(crate) fn group_ended(&self, group: i32) {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
+    }
+
+    fn occupied(&self, bytes: u64, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.memory_time.fetch_add((bytes >> 20).saturating_mul(micros), Relaxed);
     }
 
     pub(crate) fn waiting(&self) -> Gauge<'_> {
@@ -232,6 +281,22 @@ mod tests {
         assert_eq!(seen.instances(InstanceState::Ready), 1);
         drop((mark, other));
         assert_eq!(stats.snapshot(), FunctionSnapshot::default());
+    }
+
+    #[test]
+    fn memory_by_time_is_what_is_given_or_what_is_occupied() {
+        let stats = FunctionStats::default();
+        stats.set_memory(512 << 20);
+        stats.took(Duration::from_secs(3));
+        assert_eq!(stats.snapshot().gigabyte_seconds(), 1.5);
+        stats.group_began(7);
+        stats.group_began(8);
+        let memory = HashMap::from([(7, 1 << 30), (8, 256 << 20), (9, 5 << 30)]);
+        stats.look(&memory, Duration::from_secs(2));
+        assert_eq!(stats.snapshot().gigabyte_seconds(), 4.0);
+        stats.group_ended(7);
+        stats.look(&memory, Duration::from_secs(2));
+        assert_eq!(stats.snapshot().gigabyte_seconds(), 4.5);
     }
 
     #[test]

@@ -63,6 +63,8 @@ catalogue! {
         "Instances of a function, by state.";
     FUNCTION_COLD_STARTS = Counter "starve_function_cold_starts_total" ["function"]
         "Instances started because a call waited for one.";
+    FUNCTION_GIGABYTE_SECONDS = Counter "starve_function_gigabyte_seconds_total" ["function"]
+        "Memory by time, 2^30 bytes being a gigabyte: of a component what each call is given while it lasts, of a process what it occupies while it lives.";
     UPSTREAM_CONNECTIONS = Gauge "starve_upstream_connections" ["upstream", "state"]
         "Connections to an upstream, by state.";
     UPSTREAM_HEALTHY = Gauge "starve_upstream_healthy" ["upstream", "server"]

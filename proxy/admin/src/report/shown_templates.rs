@@ -48,3 +48,99 @@ fn name(key: &RowKey) -> Name {
         _ => (ANY_METHOD.to_owned(), MORE.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use starve_discovery::SHOWN_MAX;
+
+    use super::*;
+
+    fn row(method: &str, template: &str, class: u8, calls: u64) -> starve_ledger::Discovered {
+        starve_ledger::Discovered {
+            template: template.to_owned(),
+            method: method.to_owned(),
+            class,
+            calls,
+            duration_us: 0,
+            apart: 0,
+            first_unix_ms: 1_000,
+            last_unix_ms: 2_000,
+            last_regular_unix_ms: 2_000,
+        }
+    }
+
+    /// The sums under the names that are shown.
+    fn sums(rows: &[starve_ledger::Discovered], told: &[&str]) -> BTreeMap<String, u64> {
+        let told: Vec<Pattern> = told.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let shown = of(rows, &told);
+        let mut sums = BTreeMap::new();
+        for row in rows {
+            let own = (row.method.clone(), row.template.clone());
+            let (method, template) = shown.get(&own).unwrap_or(&own);
+            *sums.entry(format!("{method} {template}")).or_default() += row.calls;
+        }
+        sums
+    }
+
+    fn letters(mut n: usize) -> String {
+        let mut text = String::new();
+        for _ in 0..4 {
+            text.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
+            n /= 26;
+        }
+        text
+    }
+
+    #[test]
+    fn what_looks_like_values_is_added_up_with_all_its_answers() {
+        let mut rows = Vec::new();
+        for n in 0..40 {
+            let path = format!("/people/{}", letters(n));
+            rows.push(row("GET", &path, 2, if n < 20 { 1 } else { 3 }));
+            rows.push(row("GET", &path, 4, 1));
+        }
+        rows.push(row("GET", "/people/{value}", 2, 100));
+        rows.push(row("POST", "/people", 2, 5));
+        let expected = [("GET /people/{value}".to_owned(), 220), ("POST /people".to_owned(), 5)];
+        assert_eq!(sums(&rows, &[]), expected.into());
+    }
+
+    #[test]
+    fn what_a_person_said_is_shown_so_whatever_the_order_of_the_rows() {
+        let mut rows = vec![
+            row("GET", "/teams/best", 2, 7),
+            row("GET", "/teams/{value}", 2, 100),
+            row("GET", "/teams/red", 2, 1),
+        ];
+        let told = ["* /teams/{name}", "* /teams/best"];
+        let expected = [("GET /teams/best".to_owned(), 7), ("GET /teams/{value}".to_owned(), 101)];
+        assert_eq!(sums(&rows, &told), expected.clone().into());
+        rows.reverse();
+        assert_eq!(sums(&rows, &told), expected.into());
+    }
+
+    #[test]
+    fn refusals_are_one_row_and_other_sums_stay() {
+        let rows = [
+            row("GET", "(guarded) /admin/{int}", 4, 3),
+            row("_OTHER", "(guarded)", 4, 2),
+            row("_OTHER", "(unmatched)", 4, 9),
+            row("_OTHER", MORE, 2, 4),
+        ];
+        let expected = [("_OTHER (guarded)", 5), ("_OTHER (more)", 4), ("_OTHER (unmatched)", 9)];
+        assert_eq!(sums(&rows, &[]), expected.map(|(name, calls)| (name.to_owned(), calls)).into());
+    }
+
+    #[test]
+    fn beyond_what_is_shown_nothing_is_lost() {
+        // Each its own place, so that none is joined.
+        let rows: Vec<_> =
+            (0..SHOWN_MAX + 50).map(|n| row("GET", &format!("/{}/x", letters(n)), 2, 10)).collect();
+        let sums = sums(&rows, &[]);
+        assert!(sums.len() <= SHOWN_MAX + 1, "{}", sums.len());
+        assert_eq!(sums.values().sum::<u64>(), rows.iter().map(|row| row.calls).sum::<u64>());
+        assert!(sums["_OTHER (more)"] >= 500, "{}", sums["_OTHER (more)"]);
+    }
+}

@@ -67,7 +67,7 @@ impl Process {
             let port = if tries == 1 { Port::reserve() } else { Port::unreserved() };
             let port = port.map_err(StartError::Port)?;
             let output = Output::new(options.name.clone(), id, Arc::clone(stats));
-            let mut process = Self::spawn(options, &port, output, runtime)?;
+            let mut process = Self::spawn(options, &port, output, runtime, stats)?;
             match process.ready(deadline).await {
                 Readiness::Ready => return Ok(process),
                 // It may be a server that cannot share a port with its reservation.
@@ -118,6 +118,7 @@ impl Process {
         port: &Port,
         output: Arc<Output>,
         runtime: &Handle,
+        stats: &Arc<FunctionStats>,
     ) -> Result<Self, StartError> {
         let failed = |source| StartError::Spawn { program: options.program.clone(), source };
         let mut child = command(options)
@@ -126,7 +127,8 @@ impl Process {
             .env("PORT", port.number().to_string())
             .spawn()
             .map_err(failed)?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let leader = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let group = Group::began(leader, stats);
         let mut pumps = Vec::new();
         pumps.extend(child.stdout.take().map(|stream| output.follow(runtime, "stdout", stream)));
         pumps.extend(child.stderr.take().map(|stream| output.follow(runtime, "stderr", stream)));
@@ -215,11 +217,21 @@ fn is_connected_to_itself(stream: &TcpStream) -> bool {
 /// nothing that the child started stays. The number can then in theory belong to a new group, but the kernel
 /// gives numbers in turn, and this happens right after the child was found to have ended.
 #[derive(Debug)]
-struct Group(Option<Pid>);
+struct Group {
+    leader: Option<Pid>,
+    stats: Arc<FunctionStats>,
+}
 
 impl Group {
+    fn began(leader: Option<Pid>, stats: &Arc<FunctionStats>) -> Self {
+        if let Some(leader) = leader {
+            stats.group_began(leader.as_raw_nonzero().get());
+        }
+        Self { leader, stats: stats.clone() }
+    }
+
     fn signal(&self, signal: Signal) {
-        if let Some(leader) = self.0 {
+        if let Some(leader) = self.leader {
             // The one error there is says that the group is empty, which is what is wanted.
             let _delivered = kill_process_group(leader, signal);
         }
@@ -229,5 +241,8 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+        if let Some(leader) = self.leader {
+            self.stats.group_ended(leader.as_raw_nonzero().get());
+        }
     }
 }

@@ -468,3 +468,22 @@ fn a_remote_function_with_a_path_is_called_there_with_the_client_s_query() {
         );
     }
 }
+
+#[test]
+fn what_a_process_occupies_is_counted_by_time() {
+    let legacy = Origin::named("legacy");
+    let proxy = site(&legacy, "", "").run();
+    let spent = || {
+        let metrics = proxy.metrics();
+        metrics.get("starve_function_gigabyte_seconds_total", &[("function", "new")]).unwrap()
+    };
+    assert_eq!(spent(), 0.0);
+    let began = Instant::now();
+    assert_eq!(proxy.get("/new/a").status, 200);
+    let after = eventually("memory by time", || match spent() {
+        0.0 => Err("nothing yet".to_owned()),
+        spent => Ok(spent),
+    });
+    // An interpreter takes some megabytes, and no gigabyte.
+    assert!(after < began.elapsed().as_secs_f64() + 5.0 && after > 0.002, "{after}");
+}

@@ -69,6 +69,46 @@ fn a_running_proxy_counts_an_imported_inventory_and_shows_zeros() {
 }
 
 #[test]
+fn what_was_discovered_before_the_import_belongs_to_the_endpoint_of_its_shape() {
+    let origin = legacy();
+    let proxy = Proxy::start(&format!("legacy: {}\n", origin.url()));
+    let mut client = proxy.client();
+    let name = |n: u8| format!("{}{}", char::from(b'a' + n % 26), char::from(b'k' + n % 7));
+    // Values by their form, by what follows them, by their number alone; and a path that stays undocumented.
+    for n in 0..60 {
+        client.get(&format!("/orders/{n}"));
+        client.get(&format!("/shops/{}/prices", name(n)));
+        client.get(&format!("/shops/{}/stock", name(n)));
+        client.get(&format!("/files/2026-01-{:02}.pdf", n % 28 + 1));
+    }
+    for n in 0..40_u8 {
+        let path = format!("/people/{}{}", char::from(b'a' + n % 26), if n < 26 { "x" } else { "yy" });
+        (0..if n < 20 { 1 } else { 3 }).for_each(|_| drop(client.get(&path)));
+    }
+    client.get("/undocumented");
+    proxy.site().write(
+        "routes.txt",
+        "GET /orders/{id:int}\nGET /shops/{shop:slug}/prices\nGET /shops/{shop}/stock\nGET /people/{login}\n\
+         GET /files/{day:date}.pdf\n",
+    );
+    proxy.starve(&["import", "routes", "routes.txt"]).ok();
+    let site = proxy.site().clone();
+    proxy.stop();
+    let report = site.report().0;
+    for (pattern, calls) in [
+        ("GET /orders/{id:int}", 60),
+        ("GET /shops/{shop:slug}/prices", 60),
+        ("GET /shops/{shop}/stock", 60),
+        ("GET /people/{login}", 80),
+        ("GET /files/{day:date}.pdf", 60),
+    ] {
+        assert_eq!(listed(&report, pattern)["calls"], calls, "{pattern}: {}", report["discovered"]);
+    }
+    assert_eq!(report["inventory"]["undocumented"], 1, "{}", report["discovered"]);
+    assert_eq!(report["progress"]["calls"], 321);
+}
+
+#[test]
 fn what_is_no_inventory_is_refused_with_its_line_and_a_remedy() {
     let site = Site::new("legacy: http://127.0.0.1:1\n");
     site.write("junk.json", "{\"openapi\": \"3.0.0\",\n \"paths\": }");
