@@ -98,3 +98,83 @@ pub(crate) fn restore(ledger: &Path) -> Result<Discovered, LedgerError> {
     }
     Ok(discovered)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use starve_discovery::{CANDIDATES_MAX, Call, NODES_MAX, TOP_MAX};
+    use starve_ledger::Ledger;
+
+    use super::*;
+
+    const CALLS: u64 = 1_000_000;
+    const A_SECOND: u64 = 50_000;
+    const T0: u64 = 1_800_000_000;
+
+    /// What clients make up; no path comes twice.
+    fn path(n: u64) -> String {
+        match n % 4 {
+            0 => format!("/wp-{n}.php"),
+            1 => format!("/%7B{n}%7D/x{n}/y{n}"),
+            2 => format!("/api/v{n}/{n:x}/k{n}"),
+            _ => format!("/{n:x}/{}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        }
+    }
+
+    fn observe(discovered: &mut Discovered, path: &str, status: u16, now_unix_s: u64) {
+        let duration = Duration::from_millis(1);
+        let location = None;
+        discovered.observe(&Call {
+            method: "GET",
+            path,
+            status,
+            location,
+            now_unix_s,
+            duration,
+            apart: false,
+        });
+    }
+
+    /// As the recorder does it once a second.
+    fn write(discovered: &mut Discovered, ledger: &Ledger, second: u64) {
+        let mut batch = Batch::new(second * 1_000, (second + 1) * 1_000);
+        for change in discovered.drain_changes() {
+            record(&change, &mut batch);
+        }
+        ledger.record(batch).unwrap();
+        ledger.flush(Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_million_made_up_paths_leave_tables_and_ledger_bounded_and_no_call_uncounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("starve.db");
+        let ledger = Ledger::open(&file).unwrap();
+        let mut discovered = Discovered::new();
+        for n in 0..CALLS {
+            let now = T0 + n / A_SECOND;
+            // Answered, missing, refused, answered: in turns of four.
+            observe(&mut discovered, &path(n), [200, 404, 403, 200][usize::from(n as u8 / 4 % 4)], now);
+            if n % A_SECOND == A_SECOND - 1 {
+                write(&mut discovered, &ledger, now);
+            }
+        }
+        assert!(discovered.nodes() <= NODES_MAX && discovered.candidates() <= CANDIDATES_MAX);
+        assert!(discovered.top_unmatched().len() <= TOP_MAX);
+        // What comes after the flood has a row of its own, here and there.
+        for n in 0..50 {
+            observe(&mut discovered, &format!("/honest/{n}/orders"), 200, T0 + CALLS);
+        }
+        write(&mut discovered, &ledger, T0 + CALLS);
+        let rows = Reader::open(&file).unwrap().discovered(0).unwrap();
+        assert_eq!(rows.iter().map(|row| row.calls).sum::<u64>(), CALLS + 50);
+        let honest = rows.iter().find(|row| row.template == "/honest/{int}/orders");
+        assert_eq!(honest.map(|row| row.calls), Some(50));
+        let names: BTreeSet<_> = rows.iter().map(|row| &row.template).collect();
+        assert!(names.len() < NODES_MAX + CANDIDATES_MAX, "{}", names.len());
+        ledger.close(Duration::from_secs(30)).unwrap();
+        let bytes = std::fs::metadata(&file).unwrap().len();
+        assert!(bytes < 32 << 20, "{bytes}");
+    }
+}

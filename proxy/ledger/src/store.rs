@@ -252,6 +252,10 @@ impl Writing<'_> {
             let new = self.template(&to.0)?;
             rename::calls(self.transaction, (old, &from.1), (new, &to.1))?;
             rename::logs(self.transaction, (old, &from.1), (new, &to.1))?;
+            if rename::forget_if_empty(self.transaction, old)? {
+                self.names.discovered.remove(&from.0);
+                self.names.discovered_known = self.names.discovered_known.map(|known| known - 1);
+            }
         }
         Ok(())
     }

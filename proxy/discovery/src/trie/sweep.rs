@@ -1,6 +1,8 @@
 //! Making room: the least called leaves go, their counts stay.
 
-use super::{NodeId, ROOT, Trie, What};
+use std::borrow::Cow;
+
+use super::{NodeId, REST, ROOT, Trie, What, ending_key};
 use crate::tally::{LeafId, Leaves, Place};
 
 impl Trie {
@@ -35,13 +37,24 @@ impl Trie {
                 return;
             }
             let parent = node.parent;
-            self.node_mut(parent).children.retain(|_, child| *child != id);
-            if self.node(parent).value == Some(id) {
-                self.node_mut(parent).value = None;
+            // By its key: there may be thousands beside it.
+            match self.key(id).map(Cow::into_owned) {
+                Some(key) => drop(self.node_mut(parent).children.remove(key.as_str())),
+                None => self.node_mut(parent).value = None,
             }
             self.node_mut(id).what = What::Free;
             self.free.push(id);
             id = parent;
+        }
+    }
+
+    /// Under what a node stands among its parent's children; `None` for the place for values.
+    fn key(&self, id: NodeId) -> Option<Cow<'_, str>> {
+        match &self.node(id).what {
+            What::Word(word, _) => Some(Cow::Borrowed(word)),
+            What::Ending(text) => Some(Cow::Owned(ending_key(text))),
+            What::Rest => Some(Cow::Borrowed(REST)),
+            What::Value(_) | What::Root | What::Free => None,
         }
     }
 }

@@ -6,8 +6,9 @@ use std::net::TcpStream;
 
 use e2e::{After, Origin, Proxy, eventually};
 
-/// In all; more take too long in a debug build. What bounds series and memory are tables far smaller than this.
-const CALLS: usize = 24_000;
+/// In all; more take too long in a debug build, and the million goes through discovery and ledger in a test of the engine.
+/// What bounds series and memory are tables far smaller than this.
+const CALLS: usize = 60_000;
 const CONNECTIONS: usize = 6;
 const PIPELINED: usize = 100;
 
