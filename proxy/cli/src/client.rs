@@ -17,7 +17,8 @@ use crate::output::Failure;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A reload compiles components; reports read a year of counts.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A report on an inventory of 100,000 endpoints has some 100 MB.
+const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Admin {

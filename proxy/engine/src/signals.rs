@@ -15,7 +15,13 @@ pub(crate) struct Signals {
     replace: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Heard so that it ends nobody: a write beyond a limit on the size of files is an error like a full disk, and the
+    /// ledger waits until there is room.
+    _file_too_large: Option<Signal>,
 }
+
+/// SIGXFSZ, on Linux and macOS (but for MIPS).
+const FILE_TOO_LARGE: i32 = 25;
 
 /// Why the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,7 @@ impl Signals {
             replace: signal(SignalKind::user_defined2())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_too_large: signal(SignalKind::from_raw(FILE_TOO_LARGE)).ok(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Durable counts, verdicts, samples and the journal, in SQLite: what the proxy knows after a restart.
 //!
-//! The running proxy is the one writer of what it counts: about once a second it hands a [`Batch`] of what happened since the
+//! The running proxy is the one writer of what it counts: about twice a second it hands a [`Batch`] of what happened since the
 //! last one to [`Ledger::record`], where everything enters. Readers ([`Reader`]) open the same file on their
 //! own, whether the proxy runs or not.
 //!

@@ -1,9 +1,11 @@
 //! A ledger that cannot be written: calls go on, counts wait, and it is said everywhere.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use e2e::{After, Origin, Proxy, Site, eventually};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 fn site() -> (Origin, Site) {
     let legacy = Origin::start(|exchange| {
@@ -136,4 +138,104 @@ fn a_damaged_ledger_is_refused_at_the_start_with_the_remedy() {
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("damaged") && refused.stderr.contains("restore"), "{}", refused.stderr);
     assert_eq!(std::fs::read(site.path("starve.db")).unwrap(), bytes, "left as it was");
+}
+
+/// The largest file that a process may write; the hard limit stays, so that it can be taken back.
+fn limit_files(proxy: &Proxy, bytes: Option<u64>) {
+    let pid = i32::try_from(proxy.pid()).ok().and_then(Pid::from_raw).unwrap();
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+}
+
+/// As a quota or a service manager's `LimitFSIZE` does it, and much as a full disk.
+#[test]
+fn a_limit_on_the_size_of_files_ends_no_call_and_loses_none() {
+    let (_legacy, site) = site();
+    let proxy = site.run();
+    call(&proxy, 5);
+    eventually("the first calls in the ledger", || match proxy.report().calls("GET /a") {
+        (5, 0, 0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    // Less than the ledger's log has already.
+    limit_files(&proxy, Some(4_096));
+    call(&proxy, 200);
+    eventually("a degraded ledger", || {
+        let status = proxy.status()["ledger"]["degraded"].clone();
+        if status.is_string() { Ok(()) } else { Err(status.to_string()) }
+    });
+    assert_eq!(proxy.metrics().get("starve_ledger_ok", &[]), Some(0.0));
+    call(&proxy, 95);
+    limit_files(&proxy, None);
+    is_well_again(&proxy, 300);
+    let site = proxy.site().clone();
+    assert!(proxy.stop().status.success());
+    assert_eq!(site.report().calls("GET /a"), (300, 0, 0));
+}
+
+/// A file system in memory of 2 MiB; gone with its value.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// `None` where this user may not mount one.
+    fn mount(at: &Path) -> Option<Self> {
+        std::fs::create_dir(at).unwrap();
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(at);
+        let done = command.stderr(Stdio::null()).status();
+        done.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+
+    /// Takes what is left of it.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("ballast");
+        let mut file = std::fs::File::create(&path).unwrap();
+        for size in [64 * 1_024, 4_096, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_no_call_and_loses_none() {
+    let legacy = Origin::named("legacy");
+    let site = Site::new(&format!(
+        "legacy: {}\nledger: {{ url: 'sqlite:disk/starve.db' }}\nroutes: [ {{ match: GET /a }} ]\n",
+        legacy.url()
+    ));
+    let Some(disk) = Disk::mount(&site.path("disk")) else {
+        eprintln!(
+            "SKIPPED: this user may not mount a file system; a limit on the size of files is tested anywhere"
+        );
+        return;
+    };
+    let proxy = site.run();
+    call(&proxy, 5);
+    eventually("the first calls in the ledger", || match proxy.report().calls("GET /a") {
+        (5, 0, 0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let ballast = disk.fill();
+    // Every path is a new row, so that the log beside the ledger has to grow.
+    let mut client = proxy.client();
+    for n in 0..2_000 {
+        assert_eq!(client.get(&format!("/words/{n}x/found")).status, 200);
+    }
+    call(&proxy, 95);
+    says_that_it_is_degraded(&proxy);
+    std::fs::remove_file(ballast).unwrap();
+    is_well_again(&proxy, 100);
+    eventually("every call in the report", || match proxy.report().0["progress"]["calls"].as_u64() {
+        Some(2_100) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(proxy.stop().status.success());
+    drop(disk);
 }

@@ -109,6 +109,40 @@ fn what_was_discovered_before_the_import_belongs_to_the_endpoint_of_its_shape() 
 }
 
 #[test]
+fn an_inventory_of_a_hundred_thousand_lines_is_in_force_and_one_more_is_refused() {
+    let origin = legacy();
+    let proxy = Proxy::start(&format!("legacy: {}\n", origin.url()));
+    let line = |n: u32| format!("GET /area{}/part{}/{{id}}\n", n % 300, n / 300);
+    let text: String = (0..100_000).map(line).collect();
+    proxy.site().write("routes.txt", &text);
+    let before = proxy.memory().0;
+    let done = proxy.starve(&["import", "routes", "routes.txt"]).ok();
+    assert!(done.stdout.contains("100000 endpoints imported"), "{}", done.stdout);
+    eventually("the inventory in force", || {
+        let listed = proxy.metrics().get("starve_inventory_routes", &[]);
+        if listed == Some(100_000.0) { Ok(()) } else { Err(format!("{listed:?}")) }
+    });
+    for n in [0, 7, 99_999] {
+        let path = line(n).trim_start_matches("GET ").trim_end().replace("{id}", "17");
+        assert_eq!(proxy.get(&path).status, 200);
+    }
+    let metrics = proxy.admin_call("GET", "/metrics", "").text();
+    let series = metrics.lines().filter(|line| line.starts_with("starve_requests_total")).count();
+    assert!(series < 2_100, "{series} series");
+    assert!(proxy.memory().1 < before + (768 << 20), "{} MiB", proxy.memory().1 >> 20);
+    let site = proxy.site().clone();
+    assert!(proxy.stop().status.success());
+    let report = site.report().0;
+    assert_eq!(report["progress"]["calls"], 3);
+    assert_eq!(report["inventory"]["endpoints"], 100_000);
+    assert_eq!(report["inventory"]["orphans"], 99_997);
+    site.write("routes.txt", text + "GET /one/more\n");
+    let refused = site.starve(&["import", "routes", "routes.txt"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("100000") || refused.stderr.contains("100,000"), "{}", refused.stderr);
+}
+
+#[test]
 fn what_is_no_inventory_is_refused_with_its_line_and_a_remedy() {
     let site = Site::new("legacy: http://127.0.0.1:1\n");
     site.write("junk.json", "{\"openapi\": \"3.0.0\",\n \"paths\": }");
