@@ -27,8 +27,12 @@ pub(crate) const PIP: Needed =
 pub(crate) const IP: Needed = Needed { program: "ip", apt: "iproute2", dnf: "iproute", brew: "iproute2mac" };
 
 /// What the scripts of the tests import, and the name by which they do.
-const PYTHON_PACKAGES: [(&str, &str); 3] =
-    [("websockets>=14", "websockets"), ("grpcio>=1.60", "grpc"), ("jsonschema>=4.18", "jsonschema")];
+const PYTHON_PACKAGES: [(&str, &str); 4] = [
+    ("websockets>=14", "websockets"),
+    ("grpcio>=1.60", "grpc"),
+    ("jsonschema>=4.18", "jsonschema"),
+    ("pyyaml>=6", "yaml"),
+];
 
 /// What `tests/bench` measures with and against. Envoy comes from PyPI, where it is wanted.
 pub(crate) const VALGRIND: Needed =

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use starve_migration::{Percent, Stage};
 
@@ -72,6 +73,10 @@ pub(crate) enum Command {
     Discovered(Discovered),
     /// Print entries for routes.yaml for the endpoints that were discovered in traffic.
     Suggest(Suggest),
+    /// Print the JSON Schema of routes.yaml, for editors that complete and check while you type.
+    Schema,
+    /// Print the completions of a shell.
+    Completions(Completions),
     /// Starts a function's process so that it ends with the proxy.
     #[command(hide = true, name = "launch-function")]
     Launch(Launch),
@@ -133,12 +138,34 @@ pub(crate) struct Explain {
 pub(crate) struct Flip {
     /// The route's name, or its `match` text.
     pub(crate) route: String,
+    #[arg(value_parser = stages())]
     pub(crate) stage: Stage,
     /// The share of calls (shadow) or users (canary).
     #[arg(long)]
     pub(crate) percent: Option<Percent>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+}
+
+/// One of the stages, which shells complete and messages list.
+fn stages() -> impl TypedValueParser<Value = Stage> {
+    PossibleValuesParser::new(Stage::ALL.map(Stage::as_str)).try_map(|text| text.parse::<Stage>())
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: starve completions bash > /usr/share/bash-completion/completions/starve")]
+pub(crate) struct Completions {
+    pub(crate) shell: Shell,
+}
+
+/// Shells whose completions can be printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod arguments;
 mod callers;
 mod check;
 mod client;
+mod completions;
 mod diff;
 mod diffs;
 mod discovered;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
-use crate::output::USAGE;
+use crate::output::{USAGE, print};
 
 /// A call makes a few dozen short-lived allocations, many of them larger than the system's allocator has a quick
 /// way for (docs/adr/0008-allocator.md).
@@ -47,6 +48,8 @@ fn main() -> ExitCode {
         Command::Diff(diff) => diff::run(&arguments.global, &diff),
         Command::Diffs(diffs) => diffs::run(&arguments.global, &diffs),
         Command::Discovered(discovered) => discovered::run(&arguments.global, &discovered),
+        Command::Schema => print(starve_config::SCHEMA),
+        Command::Completions(completions) => completions::run(&completions),
         Command::Suggest(suggest) => suggest::run(&arguments.global, &suggest),
         Command::Launch(launch) => return starve_functions::process::launch(launch.command),
     };

@@ -189,6 +189,59 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_schema_knows_the_same_keys() {
+        let schema: serde_json::Value = serde_json::from_str(crate::SCHEMA).unwrap();
+        let places = [
+            ("", &FILE),
+            ("listener", &LISTENER),
+            ("tls", &TLS),
+            ("certificate", &CERTIFICATE),
+            ("limits", &LIMITS),
+            ("admin", &ADMIN),
+            ("ledger", &LEDGER),
+            ("callers", &CALLERS),
+            ("upstream", &UPSTREAM),
+            ("timeout", &TIMEOUT),
+            ("health", &HEALTH),
+            ("eject", &EJECT),
+            ("retry", &RETRY),
+            ("server-limits", &SERVER_LIMITS),
+            ("upstream-tls", &UPSTREAM_TLS),
+            ("function", &FUNCTION),
+            ("scale", &SCALE),
+            ("defaults", &DEFAULTS),
+            ("shadow-defaults", &SHADOW_DEFAULTS),
+            ("route", &ROUTE),
+            ("when", &WHEN),
+            ("shadow", &SHADOW),
+            ("canary", &CANARY),
+            ("live", &LIVE),
+            ("compare", &COMPARE),
+            ("files", &FILES),
+            ("rewrite", &REWRITE),
+            ("request", &REQUEST),
+            ("query", &QUERY),
+            ("response", &RESPONSE),
+            ("respond", &RESPOND),
+            ("sunset", &SUNSET),
+            ("brownout", &BROWNOUT),
+        ];
+        for (place, shape) in places {
+            let mapping = if place.is_empty() { &schema } else { &schema["$defs"][place] };
+            let mut known: Vec<&str> =
+                mapping["properties"].as_object().unwrap().keys().map(|key| &**key).collect();
+            let mut keys = shape.keys.to_vec();
+            known.sort_unstable();
+            keys.sort_unstable();
+            assert_eq!(known, keys, "{}", shape.what);
+            assert_eq!(mapping["additionalProperties"], false, "{}", shape.what);
+        }
+        let mappings = schema["$defs"].as_object().unwrap().values();
+        let mappings = mappings.filter(|value| value["properties"].is_object()).count() + 1;
+        assert_eq!(mappings, places.len(), "each mapping of the schema is one of these");
+    }
+
+    #[test]
     fn every_key_is_documented() {
         let pages = [include_str!("../../../docs/configuration.md"), include_str!("../../../docs/limits.md")]
             .concat();

@@ -49,3 +49,7 @@ pub use plan::*;
 pub use positions::Positions;
 pub use sunset::{SunsetPlan, utc};
 pub use upstream::*;
+
+/// The shape of routes.yaml as a JSON Schema, for editors: which keys there are and what their values look like. What depends
+/// on more than one value is left to [`load`].
+pub const SCHEMA: &str = include_str!("routes.schema.json");

@@ -13,6 +13,7 @@ mod connections;
 mod counting;
 mod degraded;
 mod discovered;
+mod editors;
 mod ending;
 mod exactly;
 mod flips;
