@@ -179,7 +179,15 @@ impl Report {
                 markdown(&row.next_step),
             );
         }
+        let operations = self.routes.iter().flat_map(|row| {
+            row.operations.iter().map(|operation| {
+                let last = shown::minute(operation.last_call_unix_ms);
+                let calls = shown::counted(operation.calls(), "call");
+                format!("{} {} – {calls}, last {last}", row.match_text, operation.operation)
+            })
+        });
         let lists = [
+            ("Operations", operations.collect()),
             (
                 "Dead routes",
                 self.dead.iter().map(|row| format!("{} – {}", row.route, row.evidence)).collect::<Vec<_>>(),

@@ -103,6 +103,8 @@ fn graphql_calls_are_counted_by_operation_whatever_their_bodies_hold() {
     assert!(table.contains("Operations of * /graphql (5)"), "{table}");
     let csv = proxy.starve(&["report", "--format", "csv"]).ok().stdout;
     assert!(csv.contains("operation,* /graphql#GetUser,,,,5,0"), "{csv}");
+    let markdown = proxy.starve(&["report", "--format", "markdown"]).ok().stdout;
+    assert!(markdown.contains("## Operations") && markdown.contains("GetUser"), "{markdown}");
     let page = proxy.admin_call("GET", "/routes?id=*%20/graphql", "").text();
     assert!(page.contains("GetUser"), "{page}");
     let explained = proxy.starve(&["explain", "POST", "/graphql"]).ok().stdout;
