@@ -93,11 +93,11 @@ impl Peek {
         let mut body = std::mem::replace(&mut self.body, Body::Done);
         match &mut body {
             Body::Json(json) => {
-                let ended = json.read(piece, &mut |message| self.take(message));
+                let protocol = self.protocol;
                 // What one message needs is known before its end, such as before large variables.
-                let known =
-                    json.single().is_some_and(|message| name(self.protocol, message, false).is_some());
-                if ended || known || self.looked_at == PEEK_BYTES_MAX {
+                let enough = |message: &Message| name(protocol, message, false).is_some();
+                let ended = json.read(piece, &enough, &mut |message| self.take(message));
+                if ended || self.looked_at == PEEK_BYTES_MAX {
                     self.end(&body);
                 } else {
                     self.body = body;

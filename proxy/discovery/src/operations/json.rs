@@ -146,8 +146,14 @@ impl Default for Json {
 }
 
 impl Json {
-    /// Reads a piece; `found` gets each message that ends in it. Returns whether nothing more is to be read.
-    pub(super) fn read(&mut self, mut piece: &[u8], found: &mut dyn FnMut(&Message)) -> bool {
+    /// Reads a piece; `found` gets each message that ends in it. Returns whether nothing more is to be read: at the end, at
+    /// what is no JSON, or as soon as there is `enough` of the only message.
+    pub(super) fn read(
+        &mut self,
+        mut piece: &[u8],
+        enough: &dyn Fn(&Message) -> bool,
+        found: &mut dyn FnMut(&Message),
+    ) -> bool {
         while let Some((byte, rest)) = piece.split_first() {
             if self.state == State::Text && !self.is_kept() {
                 // Most of a body is text that nobody asks for.
@@ -158,8 +164,10 @@ impl Json {
                 }
             }
             piece = rest;
-            self.state = self.step(*byte, found);
-            if self.state == State::Done {
+            let before = std::mem::replace(&mut self.state, State::Done);
+            self.state = self.step(before, *byte, found);
+            let text_ended = (before, self.state) == (State::Text, State::After);
+            if self.state == State::Done || text_ended && self.single().is_some_and(enough) {
                 return true;
             }
         }
@@ -172,17 +180,17 @@ impl Json {
     }
 
     /// The same, where it is the only one.
-    pub(super) fn single(&self) -> Option<&Message> {
+    fn single(&self) -> Option<&Message> {
         self.message.as_ref().filter(|_| self.messages_at == 1)
     }
 
-    fn step(&mut self, byte: u8, found: &mut dyn FnMut(&Message)) -> State {
+    fn step(&mut self, state: State, byte: u8, found: &mut dyn FnMut(&Message)) -> State {
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        match self.state {
+        match state {
             State::Value | State::First | State::FirstKey | State::Key | State::Colon | State::After
                 if is_space =>
             {
-                self.state
+                state
             }
             State::First if byte == b']' => self.close(byte, found),
             State::Value | State::First => self.value(byte),
@@ -213,10 +221,7 @@ impl Json {
             },
             State::Literal => match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'+' | b'-' => State::Literal,
-                _ => {
-                    self.state = State::After;
-                    self.step(byte, found)
-                }
+                _ => self.step(State::After, byte, found),
             },
             State::FirstKey | State::Key | State::Colon | State::Done => self.give_up(),
         }

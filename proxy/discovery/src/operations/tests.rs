@@ -103,6 +103,23 @@ proptest! {
     }
 
     #[test]
+    fn where_it_is_cut_changes_nothing_of_what_is_broken(
+        front in "[\\[\\]{}:,\\\\\" 0a]{0,8}",
+        key in prop::sample::select(vec!["method", "operationName", "query", "a"]),
+        value in "[a-z{ ]{0,6}",
+        behind in "[\\[\\]{}:,\\\\\" 0a]{0,8}",
+        size in 1_usize..9,
+    ) {
+        for front in [front.as_str(), "{", "[{"] {
+            let body = format!("{front}\"{key}\":\"{value}\"{behind}");
+            for protocol in [Protocol::GraphQl, Protocol::JsonRpc] {
+                let pieces: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
+                prop_assert_eq!(names(protocol, &pieces), names(protocol, &[body.as_bytes()]), "{}", body);
+            }
+        }
+    }
+
+    #[test]
     fn whatever_comes_there_is_a_name_and_it_is_bounded(pieces in proptest::collection::vec(".{0,60}", 0..8)) {
         for protocol in [Protocol::GraphQl, Protocol::JsonRpc] {
             let pieces: Vec<&[u8]> = pieces.iter().map(String::as_bytes).collect();
