@@ -11,7 +11,7 @@ pub(crate) fn run(completions: &Completions) -> Result<(), Failure> {
         Shell::Bash => script(shells::Bash),
         Shell::Zsh => script(shells::Zsh),
         Shell::Fish => script(shells::Fish),
-        Shell::PowerShell => script(shells::PowerShell),
+        Shell::Powershell => script(shells::PowerShell),
     })
 }
 

@@ -157,6 +157,7 @@ impl Stream {
     fn switch<B>(self, response: Response<B>, sender: oneshot::Sender<Rewound>, incoming: RecvStream) {
         let (mut head, body) = response.into_parts();
         extended::agree(&mut head);
+        hygiene::strip_hop_by_hop(&mut head.headers);
         settle_head(&mut head, None);
         drop(body);
         let sent = self.respond.lock().send_response(Response::from_parts(head, ()), false);
@@ -167,9 +168,8 @@ impl Stream {
     }
 }
 
-/// Brings the head into the shape of HTTP/2. How much content is to follow, where that is known.
+/// Brings the head into the shape of HTTP/2; fields of a connection are none of an answer's. How much content is to follow, where that is known.
 fn settle_head(head: &mut response::Parts, exact: Option<u64>) -> Option<u64> {
-    hygiene::strip_hop_by_hop(&mut head.headers);
     if head.status == StatusCode::NO_CONTENT {
         head.headers.remove(CONTENT_LENGTH);
     }
