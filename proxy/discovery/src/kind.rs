@@ -111,13 +111,13 @@ impl Kind {
         if segment.len() > WORD_BYTES_MAX {
             return Some(Self::Long);
         }
-        // Nearly all segments are words of small letters: told at the cost of one look at each byte.
-        if segment.len() > 2 && segment.bytes().all(|byte| byte.is_ascii_lowercase())
-            || is_vocabulary(segment)
-        {
+        let sorts = sorts_of(segment);
+        // Nearly all segments are words of small letters.
+        if sorts == LOWER && segment.len() > 2 || is_vocabulary(segment, sorts) {
             return None;
         }
-        let kind = FORMS.iter().find_map(|(kind, has_form)| has_form(segment).then_some(*kind))?;
+        let fits = |form: &Form| sorts & form.needs == form.needs && (form.has_form)(segment);
+        let kind = FORMS.iter().find(|form| fits(form))?.kind;
         let clear =
             matches!(kind, Self::Int | Self::Uuid | Self::Hex | Self::Ulid | Self::Email | Self::Token);
         match before {
@@ -175,37 +175,69 @@ impl Kinds {
     }
 }
 
-type Form = (Kind, fn(&str) -> bool);
+struct Form {
+    kind: Kind,
+    /// The sorts of characters without which no text has this form: they are known before it is looked for.
+    needs: u8,
+    has_form: fn(&str) -> bool,
+}
+
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+const DIGIT: u8 = 4;
+const DOT: u8 = 8;
+/// `-` and `_`.
+const JOINT: u8 = 16;
+/// Everything else, `%` and `@` among it.
+const MARK: u8 = 32;
+
+/// Which sorts of characters a text has.
+fn sorts_of(text: &str) -> u8 {
+    let sort = |byte| match byte {
+        b'a'..=b'z' => LOWER,
+        b'A'..=b'Z' => UPPER,
+        b'0'..=b'9' => DIGIT,
+        b'.' => DOT,
+        b'-' | b'_' => JOINT,
+        _ => MARK,
+    };
+    text.bytes().fold(0, |sorts, byte| sorts | sort(byte))
+}
+
+const fn form(kind: Kind, needs: u8, has_form: fn(&str) -> bool) -> Form {
+    Form { kind, needs, has_form }
+}
 
 /// The first that fits.
 const FORMS: [Form; 18] = [
-    (Kind::Int, |text| ParameterType::Int.accepts(text)),
-    (Kind::Uuid, |text| ParameterType::Uuid.accepts(text)),
-    (Kind::Hex, is_long_hex),
-    (Kind::Date, |text| ParameterType::Date.accepts(text)),
-    (Kind::Ulid, is_ulid),
-    (Kind::Email, is_email),
-    (Kind::Ipv4, |text| text.parse::<std::net::Ipv4Addr>().is_ok()),
-    (Kind::Decimal, is_decimal),
-    (Kind::Version, is_version),
-    (Kind::Path, |text| text.contains("%2F")),
-    (Kind::Code, is_code),
-    (Kind::Locale, is_locale),
-    (Kind::Date, is_time),
-    (Kind::Token, is_long_token),
-    (Kind::Id, is_id),
-    (Kind::Token, is_token),
-    (Kind::Hex, is_short_hex),
-    (Kind::File, is_file),
+    form(Kind::Int, DIGIT, |text| ParameterType::Int.accepts(text)),
+    form(Kind::Uuid, JOINT, |text| ParameterType::Uuid.accepts(text)),
+    form(Kind::Hex, DIGIT, is_long_hex),
+    form(Kind::Date, DIGIT | JOINT, |text| ParameterType::Date.accepts(text)),
+    form(Kind::Ulid, DIGIT, is_ulid),
+    form(Kind::Email, MARK | DOT, is_email),
+    form(Kind::Ipv4, DIGIT | DOT, |text| text.parse::<std::net::Ipv4Addr>().is_ok()),
+    form(Kind::Decimal, DIGIT, is_decimal),
+    form(Kind::Version, DIGIT | DOT, is_version),
+    form(Kind::Path, MARK, |text| text.contains("%2F")),
+    form(Kind::Code, 0, is_code),
+    form(Kind::Locale, LOWER | JOINT, is_locale),
+    form(Kind::Date, DIGIT, is_time),
+    form(Kind::Token, DIGIT | UPPER | LOWER, is_long_token),
+    form(Kind::Id, 0, is_id),
+    form(Kind::Token, DIGIT | UPPER | LOWER, is_token),
+    form(Kind::Hex, DIGIT | LOWER, is_short_hex),
+    form(Kind::File, DOT, is_file),
 ];
 
 /// Words that are never values, whatever form they have: `v1`, `oauth2`, `utf-8`.
-fn is_vocabulary(text: &str) -> bool {
+fn is_vocabulary(text: &str, sorts: u8) -> bool {
     const WORDS: [&str; 18] = [
         "2fa", "base64", "covid-19", "h264", "http2", "ipv4", "ipv6", "log4j", "md5", "mp3", "mp4", "oauth1",
         "oauth2", "s3", "sha-256", "sha256", "utf-8", "web3",
     ];
-    is_version_word(text) || WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+    // All of them have a digit.
+    sorts & DIGIT != 0 && (is_version_word(text) || WORDS.iter().any(|word| word.eq_ignore_ascii_case(text)))
 }
 
 /// Of one case: `AC5ef8…` is a prefix and its value.
@@ -303,14 +335,21 @@ fn is_short_hex(text: &str) -> bool {
 }
 
 fn is_id(text: &str) -> bool {
-    all_digits(text)
-        || is_several(text)
-        || is_address(text)
-        || is_braced_uuid(text)
-        || is_capitals_and_hex(text)
-        || is_words_and_number(text)
-        || is_prefixed(text)
-        || is_generated_name(text)
+    let sorts = sorts_of(text);
+    // A word, or several with joints between them.
+    if sorts & !(LOWER | JOINT) == 0 {
+        return false;
+    }
+    let has = |sort: u8| sorts & sort != 0;
+    has(DIGIT) && is_numbered(text)
+        || has(DIGIT | MARK) && is_several(text)
+        || has(DOT) && is_address(text)
+        || has(MARK) && is_braced_uuid(text)
+        || has(UPPER) && is_capitals_and_hex(text)
+}
+
+fn is_numbered(text: &str) -> bool {
+    all_digits(text) || is_words_and_number(text) || is_prefixed(text) || is_generated_name(text)
 }
 
 /// `1,2,3`; a telephone number; text that had to be escaped.
@@ -524,8 +563,8 @@ mod tests {
 
     #[test]
     fn a_kind_is_found_by_its_name() {
-        for (kind, _) in FORMS {
-            assert_eq!(Kind::named(kind.name()), Some(kind));
+        for form in FORMS {
+            assert_eq!(Kind::named(form.kind.name()), Some(form.kind));
         }
         assert_eq!(Kind::named("long"), Some(Kind::Long));
         assert_eq!(Kind::named("word"), None);

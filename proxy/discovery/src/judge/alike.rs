@@ -51,10 +51,12 @@ impl Trie {
         if compared.len() < WORDS_MIN || self.is_front(place) && compared.len() < FRONT_WORDS_MIN {
             return None;
         }
+        let is_few = compared.len() < FEW;
+        let difference_max = if is_few { DIFFERENCE_OF_FEW_MAX } else { DIFFERENCE_MAX };
         let mut table = self.table(compared, rare, leaves);
-        table.gather()?;
-        let mut may_go = if table.rows.len() < FEW { 0 } else { table.rows.len() / OTHERS_OF };
-        while !table.is_same() {
+        table.gather(difference_max)?;
+        let mut may_go = if is_few { 0 } else { table.rows.len() / OTHERS_OF };
+        while !table.is_same(difference_max) {
             if may_go == 0 {
                 return None;
             }
@@ -132,13 +134,13 @@ impl Table {
     }
 
     /// Puts the rarer words into one row until chance makes little of the statistic; `None` where the calls cannot tell.
-    fn gather(&mut self) -> Option<()> {
+    fn gather(&mut self, difference_max: f64) -> Option<()> {
         let sums = self.sums();
         let all: f64 = sums.iter().sum();
         if !self.tells() {
             return None;
         }
-        while DEVIATIONS * (2.0 * self.freedom()).sqrt() > self.difference_max() * all {
+        while DEVIATIONS * (2.0 * self.freedom()).sqrt() > difference_max * all {
             let kept = self.rows.len() / 2;
             if kept < GATHERED_MIN {
                 return None;
@@ -161,10 +163,6 @@ impl Table {
         self.uses() >= 2.0 && most * 100.0 <= sums.iter().sum::<f64>() * ONE_USE_PERCENT as f64
     }
 
-    fn difference_max(&self) -> f64 {
-        if self.rows.len() < FEW { DIFFERENCE_OF_FEW_MAX } else { DIFFERENCE_MAX }
-    }
-
     fn uses(&self) -> f64 {
         self.sums().iter().filter(|sum| **sum > 0.0).count() as f64
     }
@@ -173,10 +171,10 @@ impl Table {
         (self.rows.len() as f64 - 1.0) * (self.uses() - 1.0)
     }
 
-    fn is_same(&self) -> bool {
+    fn is_same(&self, difference_max: f64) -> bool {
         let sums = self.sums();
         let statistic: f64 = self.rows.iter().map(|(_, row)| strangeness(row, &sums)).sum();
-        self.tells() && (statistic - self.freedom()) / sums.iter().sum::<f64>() <= self.difference_max()
+        self.tells() && (statistic - self.freedom()) / sums.iter().sum::<f64>() <= difference_max
     }
 
     fn drop_strangest(&mut self) {
