@@ -99,7 +99,8 @@ pub(crate) fn calls(connection: &Connection, old: Named<'_>, new: Named<'_>) -> 
         .map(drop)
 }
 
-/// The same for the calls of imported access logs, source by source.
+/// The same for the calls of imported access logs, source by source: the key of their tables begins with it, and without
+/// it every rename would read all of them.
 pub(crate) fn logs(connection: &Connection, old: Named<'_>, new: Named<'_>) -> rusqlite::Result<()> {
     if old == new {
         return Ok(());
@@ -116,7 +117,7 @@ pub(crate) fn logs(connection: &Connection, old: Named<'_>, new: Named<'_>) -> r
             "INSERT INTO log_total (source, endpoint, method, class, calls, duration_us, bytes_out, first_ms, last_ms,
                  apart, regular_ms)
              SELECT source, ?1, ?2, class, calls, duration_us, bytes_out, first_ms, last_ms, apart, regular_ms
-                 FROM log_total WHERE endpoint = ?3 AND method = ?4
+                 FROM log_total WHERE source IN (SELECT id FROM log_sources) AND endpoint = ?3 AND method = ?4
              ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
                  duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
                  first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),
@@ -124,7 +125,9 @@ pub(crate) fn logs(connection: &Connection, old: Named<'_>, new: Named<'_>) -> r
         )?
         .execute(params![new.0, new.1, old.0, old.1])?;
     connection
-        .prepare_cached("DELETE FROM log_total WHERE endpoint = ?1 AND method = ?2")?
+        .prepare_cached(
+            "DELETE FROM log_total WHERE source IN (SELECT id FROM log_sources) AND endpoint = ?1 AND method = ?2",
+        )?
         .execute(params![old.0, old.1])
         .map(drop)
 }
