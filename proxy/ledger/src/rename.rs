@@ -2,12 +2,16 @@
 //!
 //! Invariant: every sum over all endpoints is the same afterwards, in each hour, day, source, side and class.
 
+mod many;
+
 use std::sync::LazyLock;
 
 use rusqlite::{Connection, params};
 
 use crate::batch::HOUR_MS;
 use crate::store::int;
+
+pub(crate) use many::logs_at_once;
 
 /// A table of calls by time. Its key begins with the time, then the source or nothing, then the endpoint: it is searched
 /// time by time, since a search from a time on would visit the rows of all endpoints.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use starve_ledger::{
@@ -199,6 +199,66 @@ fn the_history_of_a_log_follows_when_endpoints_turn_out_to_be_one() {
             rows.iter().map(|row| (row.template.as_str(), row.calls, row.apart, row.first_unix_ms)).collect();
         assert_eq!(found, [("/t/c", 100, 0, at), ("/t/{value}", calls, apart, old)], "{since}");
     }
+}
+
+/// Every row of the logs but for the endpoints' numbers, in order.
+fn log_rows(path: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut rows = Vec::new();
+    for (table, key) in
+        [("log_hourly", "t.hour, t.source"), ("log_daily", "t.day, t.source"), ("log_total", "t.source")]
+    {
+        let more = if table == "log_total" { "t.first_ms, t.last_ms, t.regular_ms" } else { "0, 0, 0" };
+        let sql = format!(
+            "SELECT concat_ws(' ', '{table}', {key}, e.name, t.method, t.class, t.calls, t.duration_us, t.bytes_out,
+                 t.apart, {more}) FROM {table} t JOIN endpoints e ON e.id = t.endpoint"
+        );
+        let mut statement = connection.prepare(&sql).unwrap();
+        rows.extend(statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+    }
+    rows.sort();
+    rows
+}
+
+#[test]
+fn many_renames_at_once_leave_what_one_after_the_other_leaves() {
+    let name = |path: &str| (path.to_owned(), "GET".into());
+    let rename = |from: &str, to: &str| starve_ledger::Rename { from: name(from), to: name(to) };
+    // To one name; along a chain whose end is free, or taken, or left before; and there and back.
+    let mut renames: Vec<_> = (0..150).map(|n| rename(&format!("/f/{n}"), "/f/{value}")).collect();
+    renames.extend([
+        rename("/b", "/c"),
+        rename("/a", "/b"),
+        rename("/c", "/d"),
+        rename("/x", "/y"),
+        rename("/y", "/x"),
+    ]);
+    let names: Vec<String> = (0..160).map(|n| format!("/f/{n}")).collect();
+    let all = names.iter().map(String::as_str).chain(["/f/{value}", "/a", "/b", "/c", "/d", "/x", "/y"]);
+    let endpoints: Vec<_> = all.map(|path| LogEndpoint::Discovered(path.to_owned())).collect();
+    let counts: Vec<_> = (0..endpoints.len() * 3)
+        .map(|n| LogCount {
+            apart: n as u64 % 2,
+            ..count(n % endpoints.len(), 1 + n as u64, T0 - (n as u64 * 7 % 90) * DAY_MS)
+        })
+        .collect();
+    let made = [renames.len(), 1].map(|at_once| {
+        let (folder, path) = place();
+        let mut importer = Importer::open(&path).unwrap();
+        for of in ["web", "cdn"] {
+            importer.log(&source(of), &file(of, T0 - 90 * DAY_MS, T0), &endpoints, &counts).unwrap();
+        }
+        let before = log_rows(&path);
+        renames.chunks(at_once).for_each(|some| importer.rename_logs(some).unwrap());
+        drop(importer);
+        let rows = log_rows(&path);
+        assert_ne!(rows, before);
+        drop(folder);
+        rows
+    });
+    assert_eq!(made[0], made[1]);
+    assert!(!made[0].iter().any(|row| row.contains(" /f/149 ") || row.contains(" /y ")), "{:?}", made[0]);
+    assert!(made[0].iter().any(|row| row.contains(" /f/150 ")));
 }
 
 #[test]

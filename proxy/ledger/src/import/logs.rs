@@ -10,6 +10,8 @@ use crate::store::{DISCOVERED, DISCOVERED_MAX, ROUTE, add_endpoint, find_endpoin
 use crate::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, LedgerError, Rename, rename};
 
 const DAY_MS: u64 = 24 * HOUR_MS;
+/// For more renames than these, all rows are read once; for fewer, theirs are searched.
+const SEARCHED_MAX: usize = 100;
 
 /// Whose log it is. Files of several servers that share the work belong to one source and are added up; logs of two
 /// places that see the same calls (a CDN and what is behind it) are two sources and are not.
@@ -137,10 +139,17 @@ impl Importer {
     pub fn rename_logs(&mut self, renames: &[Rename]) -> Result<(), LedgerError> {
         self.transact(|transaction| {
             let mut ids = Ids { transaction, ids: Vec::new(), discovered: None };
+            let mut found = Vec::new();
             for Rename { from, to } in renames {
                 let Some(old) = find_endpoint(transaction, DISCOVERED, &from.0)? else { continue };
                 let new = ids.discovered(&to.0)?;
-                rename::logs(transaction, (old, &from.1), (new, &to.1))?;
+                found.push(((old, from.1.to_string()), (new, to.1.to_string())));
+            }
+            if found.len() > SEARCHED_MAX {
+                return rename::logs_at_once(transaction, &found);
+            }
+            for ((old, was), (new, method)) in &found {
+                rename::logs(transaction, (*old, was), (*new, method))?;
             }
             Ok(())
         })
