@@ -248,6 +248,10 @@ fn pass(command: &mut Command, listeners: Vec<TcpListener>) {
 pub struct Successor(Pid);
 
 impl Successor {
+    pub fn pid(&self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
     /// Asks for a graceful end and waits for it.
     #[track_caller]
     pub fn stop(self) {

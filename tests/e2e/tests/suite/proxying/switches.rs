@@ -56,6 +56,31 @@ fn a_websocket_passes_in_both_directions() {
 }
 
 #[test]
+fn http_2_by_upgrade_is_not_asked_for_in_whatever_company() {
+    let origin = Origin::named("legacy");
+    let proxy = before(&origin);
+    for protocols in ["h2c", "websocket, h2c", "H2C , websocket"] {
+        let fields = [("connection", "Upgrade"), ("upgrade", protocols), ("http2-settings", "AAMAAABk")];
+        assert_eq!(proxy.client().call("GET", "/a", &fields, b"").status, 200);
+    }
+    for seen in origin.seen() {
+        assert_eq!((seen.head.field("upgrade"), seen.head.field("http2-settings")), (None, None));
+    }
+}
+
+#[test]
+fn a_switch_to_what_was_not_asked_for_is_an_error() {
+    let origin = Origin::start(|exchange| {
+        exchange.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\nhello",
+        )?;
+        Ok(After::Close)
+    });
+    let proxy = before(&origin);
+    assert_eq!(proxy.client().call("GET", "/a", &ASKING, b"").status, 502);
+}
+
+#[test]
 fn an_origin_that_does_not_switch_answers_as_usual() {
     let origin = Origin::named("legacy");
     let proxy = before(&origin);
