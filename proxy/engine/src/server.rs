@@ -253,7 +253,10 @@ fn build(
     if let Err(error) = remember_operations(&registry, path) {
         tracing::warn!(%error, "the operations of earlier runs could not be read");
     }
-    let told_endpoints = Reader::open(path).and_then(|reader| reader.told()).unwrap_or_default();
+    let told_endpoints = Reader::open(path).and_then(|reader| reader.told()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "what was told of discovered endpoints could not be read; it stays in the ledger");
+        Vec::new()
+    });
     let told_endpoints = starve_admin::told(&told_endpoints);
     Ok(Arc::new(Proxy {
         shared,

@@ -40,7 +40,7 @@ impl Proxy {
         if request.dry_run {
             return Ok(next.answer);
         }
-        remember(self.ledger.path(), &next.told)?;
+        remember(self.ledger.path(), &told, &next.told)?;
         let mut discovered = self.discovered.lock().unwrap_or_else(PoisonError::into_inner);
         discovered.tell(&next.told);
         drop(discovered);
@@ -68,7 +68,7 @@ pub fn tell_in(ledger: &Path, request: &TellRequest) -> Result<TellAnswer, Contr
     let (discovered, told) = read(ledger)?;
     let next = next(discovered, &told, request)?;
     if !request.dry_run {
-        remember(ledger, &next.told)?;
+        remember(ledger, &told, &next.told)?;
     }
     Ok(next.answer)
 }
@@ -80,10 +80,13 @@ fn read(ledger: &Path) -> Result<(Discovered, Vec<Pattern>), ControlError> {
     Ok((discovered, starve_admin::told(&told)))
 }
 
-fn remember(ledger: &Path, told: &[Pattern]) -> Result<(), ControlError> {
-    let texts: Vec<String> = told.iter().map(ToString::to_string).collect();
+/// Only what changes is written: what could not be read is not lost by it.
+fn remember(ledger: &Path, before: &[Pattern], now: &[Pattern]) -> Result<(), ControlError> {
+    let without = |all: &[Pattern], others: &[Pattern]| -> Vec<String> {
+        all.iter().filter(|one| !others.contains(one)).map(ToString::to_string).collect()
+    };
     let failed = |error| ControlError::Failed(format!("nothing is changed: {}", chain(&error)));
-    remember_told(ledger, &texts, now_ms()).map_err(failed)
+    remember_told(ledger, &without(now, before), &without(before, now), now_ms()).map_err(failed)
 }
 
 fn next(mut discovered: Discovered, told: &[Pattern], request: &TellRequest) -> Result<Next, ControlError> {
