@@ -92,7 +92,18 @@ impl Kind {
 
     /// Whether a person could be known by such a value, or something opened with it: it is shown to nobody.
     pub(crate) fn is_private(self) -> bool {
-        matches!(self, Self::Email | Self::Token | Self::Path | Self::Long | Self::Ipv4)
+        matches!(
+            self,
+            Self::Email
+                | Self::Token
+                | Self::Path
+                | Self::Long
+                | Self::Ipv4
+                | Self::Hex
+                | Self::Uuid
+                | Self::Ulid
+                | Self::Id
+        )
     }
 
     /// How many different values of this form at one place show that they are values.

@@ -54,7 +54,7 @@ impl Operations {
     /// Takes over the names of earlier runs, so that the bound holds over restarts.
     pub(crate) fn remember<'a>(&self, names: impl Iterator<Item = &'a str>) {
         for name in names {
-            self.is_told_apart(name);
+            self.is_told_apart(name, Code::Success);
         }
     }
 
@@ -72,7 +72,7 @@ impl Operations {
             let sums = match counts.get_mut(&*name) {
                 Some(sums) => sums,
                 None => {
-                    let name = if self.is_told_apart(&name) { &*name } else { OTHER };
+                    let name = if self.is_told_apart(&name, code) { &*name } else { OTHER };
                     counts.entry(name.into()).or_default()
                 }
             };
@@ -100,12 +100,16 @@ impl Operations {
         all
     }
 
-    fn is_told_apart(&self, name: &str) -> bool {
+    /// A name that was refused takes no place: whoever may not call could fill all of them.
+    fn is_told_apart(&self, name: &str, code: Code) -> bool {
         if [ANONYMOUS, UNREADABLE, OTHER].contains(&name) {
             return true;
         }
         if self.names.read().unwrap_or_else(PoisonError::into_inner).contains(name) {
             return true;
+        }
+        if matches!(code, Code::None | Code::ClientError) {
+            return false;
         }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         names.contains(name) || names.len() < NAMES_MAX && names.insert(name.into())

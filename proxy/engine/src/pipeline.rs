@@ -139,7 +139,7 @@ fn clean(
     let client = peer.address.ip().to_canonical();
     let trusted = plan.trusts(client);
     let origin = hygiene::Origin { client, tls: peer.tls, trusted };
-    let switch = Switch::asked_for(&mut head);
+    let switch = Switch::asked_for(&mut head)?;
     hygiene::prepare_request(&mut head.headers, version, origin);
     tell_certificate(shared, &mut head, trusted);
     if let Some(switch) = &switch {
@@ -152,7 +152,7 @@ fn clean(
 /// from a trusted proxy, which may have seen the certificate itself.
 fn tell_certificate(shared: &Shared, head: &mut http::request::Parts, trusted: bool) {
     for name in shared.certificate_fields.iter().filter(|_| !trusted) {
-        head.headers.remove(name);
+        hygiene::remove_spellings(&mut head.headers, name);
     }
     if shared.certificate_fields.is_empty() {
         return;

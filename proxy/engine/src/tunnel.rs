@@ -7,6 +7,7 @@ use starve_http::{Error, ErrorKind, Response, hygiene};
 use starve_http1::{OnUpgrade, Rewound, UpgradeSlot};
 
 use crate::pipeline::ClientBody;
+use crate::refusal::Refusal;
 
 /// A client's request to switch, and its end of the connection should the side agree.
 #[derive(Debug)]
@@ -19,19 +20,32 @@ pub(crate) struct Switch {
 
 impl Switch {
     /// By `Upgrade` in HTTP/1.1, by extended CONNECT in HTTP/2, which the listener has brought into the same form.
-    /// HTTP/1.0 has neither, and h2c by upgrade is obsolete (RFC 9113 §3.1).
-    pub(crate) fn asked_for(head: &mut request::Parts) -> Option<Self> {
+    /// HTTP/1.0 has neither. HTTP/2 by upgrade is obsolete (RFC 9113 §3.1), and a way past everything that is done here
+    /// with requests: over HTTP/1.1 the call goes on without the wish to switch.
+    ///
+    /// # Errors
+    /// The same by extended CONNECT, which is nothing else without its switch.
+    pub(crate) fn asked_for(head: &mut request::Parts) -> Result<Option<Self>, Refusal> {
         if head.version == Version::HTTP_10 {
-            return None;
+            return Ok(None);
         }
-        let slot = head.extensions.remove::<UpgradeSlot>()?;
-        let protocol = hygiene::upgrade(&head.headers)?;
-        if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
-            return None;
+        let Some(slot) = head.extensions.remove::<UpgradeSlot>() else { return Ok(None) };
+        let is_extended = head.version == Version::HTTP_2;
+        let protocol = hygiene::upgrade(&head.headers).filter(|asked| !names(asked, b"h2c"));
+        match (protocol, slot.take()) {
+            (Some(protocol), Some(client)) => Ok(Some(Self { protocol, client, is_extended })),
+            _ if is_extended => Err(Refusal::new("bad_request", ErrorKind::BadRequest)),
+            _ => {
+                head.headers.remove("http2-settings");
+                Ok(None)
+            }
         }
-        let client = slot.take()?;
-        Some(Self { protocol, client, is_extended: head.version == Version::HTTP_2 })
     }
+}
+
+/// Whether a list of protocols has one of this name (RFC 9110 §7.8).
+fn names(list: &HeaderValue, protocol: &[u8]) -> bool {
+    list.as_bytes().split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(protocol))
 }
 
 /// The two ends that are to be joined when the client has got its 101.
@@ -59,8 +73,12 @@ pub(crate) fn split(
         }
         return Ok((response, None));
     }
-    let Switch { client, .. } = switch.ok_or_else(|| wrong("101 without a request to switch"))?;
+    let Switch { client, protocol: asked, .. } =
+        switch.ok_or_else(|| wrong("101 without a request to switch"))?;
     let protocol = hygiene::upgrade(response.headers()).ok_or_else(|| wrong("101 without Upgrade"))?;
+    if !names(&asked, protocol.as_bytes()) {
+        return Err(wrong("101 to a protocol that was not asked for"));
+    }
     let server = response.extensions_mut().remove::<UpgradeSlot>().and_then(|slot| slot.take());
     let server = server.ok_or_else(|| wrong("101 on a connection that cannot switch"))?;
     Ok((response, Some(Tunnel { protocol, client, server })))

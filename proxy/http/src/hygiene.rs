@@ -231,6 +231,9 @@ pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin
             headers.remove(name);
         }
     }
+    if !origin.trusted && present.has(present::UNDERSCORED) {
+        CLAIMS.iter().for_each(|(_, name)| remove_spellings(headers, name));
+    }
     if is_told(present::X_FORWARDED_FOR) {
         add_hop(headers, origin.client);
     } else {
@@ -246,6 +249,18 @@ pub fn prepare_request(headers: &mut HeaderMap, version: Version, origin: Origin
         headers.insert(X_FORWARDED_HOST, host);
     }
     headers.append(VIA, via(version));
+}
+
+/// Takes out a field and what a server that follows CGI cannot tell from it: the same with underscores (RFC 3875
+/// §4.1.18).
+pub fn remove_spellings(headers: &mut HeaderMap, name: &HeaderName) {
+    let is_alike = |other: &&HeaderName| {
+        other.as_str().len() == name.as_str().len() && other.as_str().replace('_', "-") == name.as_str()
+    };
+    let alike: Vec<HeaderName> = headers.keys().filter(is_alike).cloned().collect();
+    for name in alike {
+        headers.remove(name);
+    }
 }
 
 /// HTTP/2 may split `Cookie` for better compression; HTTP/1.1 allows one field (RFC 9113 §8.2.3).
@@ -424,6 +439,9 @@ mod tests {
         headers.insert(HOST, HeaderValue::from_static("shop.example"));
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("1.2.3.4"));
         headers.insert(FORWARDED, HeaderValue::from_static("for=1.2.3.4"));
+        headers.insert("x_forwarded-for", HeaderValue::from_static("1.2.3.4"));
+        headers.insert("client_cert", HeaderValue::from_static(":AAA=:"));
+        headers.insert("x_other", HeaderValue::from_static("stays"));
         let origin = Origin { client: "::ffff:192.0.2.7".parse().unwrap(), tls: true, trusted: false };
         prepare_request(&mut headers, Version::HTTP_11, origin);
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
@@ -431,6 +449,8 @@ mod tests {
         assert_eq!(headers[X_FORWARDED_HOST], "shop.example");
         assert_eq!(headers[VIA], "1.1 starve");
         assert!(!headers.contains_key(FORWARDED));
+        let underscored: Vec<_> = headers.keys().filter(|name| name.as_str().contains('_')).collect();
+        assert_eq!(underscored, ["x_other"]);
     }
 
     #[test]

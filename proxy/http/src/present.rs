@@ -23,6 +23,8 @@ pub const X_FORWARDED_HOST: u32 = 1 << 12;
 pub const SHADOW_MARK: u32 = 1 << 13;
 pub const CLIENT_CERT: u32 = 1 << 14;
 pub const CLIENT_CERT_CHAIN: u32 = 1 << 15;
+/// A name as long as one by which clients could claim something, with an underscore in it.
+pub const UNDERSCORED: u32 = 1 << 16;
 
 impl Present {
     pub fn of(headers: &HeaderMap) -> Self {
@@ -38,20 +40,26 @@ impl Present {
 fn bit(name: &HeaderName) -> u32 {
     let name = name.as_str();
     let is = |field: &str, bit: u32| if name == field { bit } else { 0 };
+    let underscored = || if name.contains('_') { UNDERSCORED } else { 0 };
     match name.len() {
         2 => is("te", TE),
         6 => is("cookie", COOKIE) | is("expect", EXPECT),
         7 => is("upgrade", UPGRADE),
         9 => is("forwarded", FORWARDED),
         10 => is("connection", CONNECTION) | is("keep-alive", KEEP_ALIVE),
-        11 => is("client-cert", CLIENT_CERT),
+        11 => is("client-cert", CLIENT_CERT) | underscored(),
         14 => is("content-length", CONTENT_LENGTH),
-        15 => is("x-forwarded-for", X_FORWARDED_FOR) | is("x-starve-shadow", SHADOW_MARK),
-        16 => is("x-forwarded-host", X_FORWARDED_HOST) | is("proxy-connection", PROXY_CONNECTION),
+        15 => is("x-forwarded-for", X_FORWARDED_FOR) | is("x-starve-shadow", SHADOW_MARK) | underscored(),
+        16 => {
+            is("x-forwarded-host", X_FORWARDED_HOST)
+                | is("proxy-connection", PROXY_CONNECTION)
+                | underscored()
+        }
         17 => {
             is("x-forwarded-proto", X_FORWARDED_PROTO)
                 | is("transfer-encoding", TRANSFER_ENCODING)
                 | is("client-cert-chain", CLIENT_CERT_CHAIN)
+                | underscored()
         }
         _ => 0,
     }
@@ -84,6 +92,8 @@ mod tests {
             ("client-cert-chain", CLIENT_CERT_CHAIN),
             ("accept", 0),
             ("x-forwarded-fox", 0),
+            ("x_forwarded-for", UNDERSCORED),
+            ("a_b", 0),
         ];
         for (name, bit) in names {
             let mut headers = HeaderMap::new();

@@ -140,7 +140,8 @@ impl<B: Body<Data = Bytes, Error = BodyError> + Unpin> Outgoing<B> {
     }
 }
 
-/// Framing, routing and the like must not come behind the content (RFC 9110 §6.5.1).
+/// Framing, routing and the like must not come behind the content (RFC 9110 §6.5.1), nor what a client may not claim in
+/// front of it.
 pub fn may_trail(name: &http::HeaderName) -> bool {
     !matches!(
         name.as_str(),
@@ -153,6 +154,12 @@ pub fn may_trail(name: &http::HeaderName) -> bool {
             | "trailer"
             | "te"
             | "upgrade"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "client-cert"
+            | "client-cert-chain"
     )
 }
 

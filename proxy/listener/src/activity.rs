@@ -11,7 +11,7 @@ pub(crate) struct Activity {
     began: Instant,
     /// Requests whose answer has not ended.
     in_flight: AtomicU32,
-    /// Milliseconds since `began` of the last change to or from idleness.
+    /// Milliseconds since `began` of the last change to or from idleness, or of the last byte to the client.
     changed_ms: AtomicU64,
     /// Milliseconds since `began` of the last byte from the client.
     heard_ms: AtomicU64,
@@ -48,7 +48,12 @@ impl Activity {
         self.began + Duration::from_millis(self.heard_ms.load(Relaxed))
     }
 
-    /// Since when there has been no request; `None` while there is one.
+    /// The client has taken something: what was handed on before may still be on its way.
+    pub(crate) fn taken(&self) {
+        self.changed_ms.store(self.now_ms(), Relaxed);
+    }
+
+    /// Since when there has been no request and nothing was taken; `None` while there is one.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.in_flight.load(Relaxed) == 0;
         is_idle.then(|| self.began + Duration::from_millis(self.changed_ms.load(Relaxed)))

@@ -75,6 +75,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Calm<S> {
         let result = Pin::new(&mut this.stream).poll_write(cx, data);
         if let Poll::Ready(Ok(written)) = result {
             this.account.sent(&data[..written]);
+            this.activity.taken();
         }
         result
     }
@@ -101,6 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Calm<S> {
                 this.account.sent(&slice[..part]);
                 rest -= part;
             }
+            this.activity.taken();
         }
         result
     }

@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderValue};
 use http::{Method, Request, Response, StatusCode, response};
 use starve_http::stream::{Broken, Joined, Outgoing, Progress, said_length};
@@ -35,20 +35,39 @@ pub(crate) struct Stream {
     settings: Arc<Settings>,
 }
 
-/// What can still be sent before the final head. Locked for moments only, all in one task.
-pub(crate) struct Respond(Mutex<SendResponse<Bytes>>);
+/// What can still be sent before the final head. Locked for moments only.
+pub(crate) struct Respond(Mutex<Sender>);
+
+struct Sender {
+    stream: SendResponse<Bytes>,
+    /// The final head has been sent; the library would send an interim one behind it all the same.
+    is_final: bool,
+}
 
 impl Respond {
-    fn lock(&self) -> MutexGuard<'_, SendResponse<Bytes>> {
+    fn lock(&self) -> MutexGuard<'_, Sender> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send_interim(&self, head: Response<()>) {
+        let mut sender = self.lock();
+        if !sender.is_final {
+            // A client that has left needs none.
+            let _sent = sender.stream.send_informational(head);
+        }
+    }
+
+    fn send_final(&self, head: response::Parts, is_end: bool) -> Result<SendStream<Bytes>, h2::Error> {
+        let mut sender = self.lock();
+        sender.is_final = true;
+        sender.stream.send_response(Response::from_parts(head, ()), is_end)
     }
 
     /// Asks the client for the body that it holds back.
     pub(crate) fn go_ahead(&self) {
         let mut head = Response::new(());
         *head.status_mut() = StatusCode::CONTINUE;
-        // After the final answer it is of no use any more.
-        let _sent = self.lock().send_informational(head);
+        self.send_interim(head);
     }
 }
 
@@ -58,8 +77,7 @@ impl Sink for Respond {
         *copy.status_mut() = head.status;
         *copy.headers_mut() = head.headers.clone();
         hygiene::strip_hop_by_hop(copy.headers_mut());
-        // A client that has left needs none.
-        let _sent = self.lock().send_informational(copy);
+        self.send_interim(copy);
     }
 }
 
@@ -70,12 +88,15 @@ impl Stream {
         activity: Arc<Activity>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { respond: Arc::new(Respond(Mutex::new(respond))), peer, activity, settings }
+        let sender = Sender { stream: respond, is_final: false };
+        Self { respond: Arc::new(Respond(Mutex::new(sender))), peer, activity, settings }
     }
 }
 
 /// Answers a request, whose answer is dropped when the client resets the stream.
 pub(crate) async fn answer<H: Handler>(stream: Stream, request: Request<RecvStream>, handler: H) {
+    // The connection is not idle before all of the answer has been handed on, whatever is counted by then.
+    let _sending = stream.activity.begin();
     let (mut head, incoming) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let mut switch = None;
@@ -98,7 +119,7 @@ pub(crate) async fn answer<H: Handler>(stream: Stream, request: Request<RecvStre
         if let Poll::Ready(Ok(response)) = interim::within(&mut sink, || answer.as_mut().poll(cx)) {
             return Poll::Ready(Some(response));
         }
-        stream.respond.lock().poll_reset(cx).map(|_reset| None)
+        stream.respond.lock().stream.poll_reset(cx).map(|_reset| None)
     });
     let Some(response) = response.await else { return };
     drop(answer);
@@ -124,7 +145,7 @@ impl Stream {
         let is_end = has_none || body.is_end_stream();
         // Dropped before its last byte leaves, so that the call is counted before the client has it all.
         let body = (!is_end).then_some(body);
-        let Ok(stream) = self.respond.lock().send_response(Response::from_parts(head, ()), is_end) else {
+        let Ok(stream) = self.respond.send_final(head, is_end) else {
             return;
         };
         let Some(body) = body else { return };
@@ -160,7 +181,7 @@ impl Stream {
         hygiene::strip_hop_by_hop(&mut head.headers);
         settle_head(&mut head, None);
         drop(body);
-        let sent = self.respond.lock().send_response(Response::from_parts(head, ()), false);
+        let sent = self.respond.send_final(head, false);
         if let Ok(outgoing) = sent {
             // Without somebody at the other end it is dropped, which resets the stream.
             let _joined = sender.send(Rewound::new(Joined::new(outgoing, incoming), bytes::BytesMut::new()));

@@ -37,13 +37,11 @@ impl Streamed {
         (head, body)
     }
 
-    /// Whether an error is the end that it looks like. A server that has answered before the request was whole asks
-    /// with NO_ERROR, behind the end of its answer, not to be sent the rest (RFC 9113 §8.1); at any other time the
-    /// answer breaks off.
+    /// Whether an error comes behind the last byte that the head has said. A server that has answered before the request
+    /// was whole asks with NO_ERROR not to be sent the rest, behind the end of its answer (RFC 9113 §8.1), which the
+    /// library keeps across the reset; an answer of unsaid length without that end breaks off.
     fn is_end(&self, error: &h2::Error) -> bool {
-        let was_uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_done());
-        let is_all_there = self.content.rest() == Some(0) || (self.content.rest().is_none() && was_uploading);
-        error.is_remote() && error.reason() == Some(Reason::NO_ERROR) && is_all_there
+        error.is_remote() && error.reason() == Some(Reason::NO_ERROR) && self.content.rest() == Some(0)
     }
 }
 

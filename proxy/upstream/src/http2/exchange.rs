@@ -2,8 +2,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
 use h2::client::ResponseFuture;
@@ -46,13 +45,10 @@ pub(super) struct Answered {
 /// the other.
 pub(super) struct Upload {
     task: AbortHandle,
-    is_done: Arc<AtomicBool>,
 }
 
 impl Upload {
     fn go_on(mut content: Outgoing<Body>) -> Self {
-        let is_done = Arc::new(AtomicBool::new(false));
-        let done = is_done.clone();
         // Ends with the request or the stream, or is ended with the answer.
         let task = tokio::spawn(async move {
             let ended = poll_fn(|cx| match content.poll(cx) {
@@ -60,18 +56,11 @@ impl Upload {
                 Ok(_) => Poll::Pending,
                 Err(broken) => Poll::Ready(Err(broken)),
             });
-            match ended.await {
-                Ok(()) => done.store(true, Relaxed),
-                Err(Broken::Left) => {}
-                Err(Broken::Content(_)) => content.reset(Reason::CANCEL),
+            if let Err(Broken::Content(_)) = ended.await {
+                content.reset(Reason::CANCEL);
             }
         });
-        Self { task: task.abort_handle(), is_done }
-    }
-
-    /// Whether the whole request has been handed to the connection.
-    pub(super) fn is_done(&self) -> bool {
-        self.is_done.load(Relaxed)
+        Self { task: task.abort_handle() }
     }
 
     /// Nobody waits for the answer any more.
@@ -134,8 +123,9 @@ async fn wait(
         }
         while let Poll::Ready(Some(Ok(head))) = answer.poll_informational(cx) {
             interims += 1;
-            if interims > INTERIM_MAX {
-                let context = format!("too many interim answers from {}", server.authority);
+            // HTTP/2 has no 101 (RFC 9113 §8.6); passed on it would switch the client's connection.
+            if interims > INTERIM_MAX || head.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let context = format!("interim answers from {} that there cannot be", server.authority);
                 return Poll::Ready(Err(Failed::Broken(Error::new(ErrorKind::Protocol, context))));
             }
             // The client was told to go on when its content was first asked for.
