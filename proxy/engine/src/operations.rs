@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -14,12 +15,15 @@ use crossbeam_utils::CachePadded;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use http_body::Body as _;
+use starve_config::Plan;
 use starve_discovery::operations::{ANONYMOUS, OTHER, Peek, Protocol, UNREADABLE};
 use starve_http::{Body, End, Observed, Observer, Request};
+use starve_ledger::Reader;
 use starve_migration::Side;
 use starve_telemetry::Code;
 
 use crate::recorder::unix_ms;
+use crate::registry::Registry;
 
 /// Operations of a route that are told apart; docs/limits.md.
 pub(crate) const NAMES_MAX: usize = 100;
@@ -113,6 +117,24 @@ impl Operations {
         }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         names.contains(name) || names.len() < NAMES_MAX && names.insert(name.into())
+    }
+}
+
+/// Gives the routes of a plan the names that the ledger has of them, so that their number stays bounded over restarts
+/// and over routes that come and go.
+pub(crate) fn remember_operations(registry: &Registry, ledger: &Path, plan: &Plan) {
+    if plan.routes.iter().all(|route| route.operations.is_none()) {
+        return;
+    }
+    let operations = match Reader::open(ledger).and_then(|reader| reader.operations(0)) {
+        Ok(operations) => operations,
+        Err(error) => {
+            return tracing::warn!(%error, "the operations of earlier runs could not be read");
+        }
+    };
+    for kept in registry.tables().routes.values() {
+        let own = operations.iter().filter(|row| row.route == kept.id);
+        kept.operations.remember(own.map(|row| row.operation.as_str()));
     }
 }
 

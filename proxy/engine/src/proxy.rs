@@ -22,6 +22,7 @@ use crate::certificates::Certificates;
 use crate::configuration::{ConfigError, ConfigFile};
 use crate::generation::{Generation, Workshop};
 use crate::metrics::exposition;
+use crate::operations::remember_operations;
 use crate::recorder::{Notes, now_ms, unix_ms};
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -144,6 +145,7 @@ impl Proxy {
         let Some(next) = next else { return Ok(Change { generation: before.number, changed: false }) };
         let change = Change { generation: next.number, changed: true };
         let difference = diff(&before.plan, &next.plan);
+        remember_operations(&self.registry, self.ledger.path(), &next.plan);
         self.shared.live.store(Arc::new(next));
         self.tell(&difference, &change, why, &read.warnings);
         Ok(change)

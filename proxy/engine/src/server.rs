@@ -7,7 +7,6 @@
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -37,6 +36,7 @@ use crate::handover::{IDLE_GRACE, Program, bequest_of, tell_ready};
 use crate::inherit::Inherited;
 use crate::inventory;
 use crate::observations::Observations;
+use crate::operations::remember_operations;
 use crate::proxy::{Controlled, Proxy};
 use crate::recorder::{self, Notes, Recorder};
 use crate::refusal::Refusals;
@@ -250,9 +250,7 @@ fn build(
         tracing::warn!(error = %error, "what was discovered before could not be read");
         Discovered::new()
     });
-    if let Err(error) = remember_operations(&registry, path) {
-        tracing::warn!(%error, "the operations of earlier runs could not be read");
-    }
+    remember_operations(&registry, path, &read.plan);
     let told_endpoints = Reader::open(path).and_then(|reader| reader.told()).unwrap_or_else(|error| {
         tracing::warn!(%error, "what was told of discovered endpoints could not be read; it stays in the ledger");
         Vec::new()
@@ -278,16 +276,6 @@ fn build(
         seen: Mutex::new(read.hash),
         changing: tokio::sync::Mutex::new(()),
     }))
-}
-
-/// The names of earlier runs, so that their number stays bounded over restarts.
-fn remember_operations(registry: &Registry, ledger: &Path) -> Result<(), LedgerError> {
-    let operations = Reader::open(ledger)?.operations(0)?;
-    for kept in registry.tables().routes.values() {
-        let own = operations.iter().filter(|row| row.route == kept.id);
-        kept.operations.remember(own.map(|row| row.operation.as_str()));
-    }
-    Ok(())
 }
 
 fn shadow(limits: &starve_config::LimitsPlan, notes: &Arc<Notes>, background: &Handle) -> Shadow {
