@@ -305,9 +305,10 @@ fn lines_of_times_in_which_the_proxy_counted_are_left_out() {
         1 => Ok(()),
         calls => Err(calls.to_string()),
     });
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let line = |at: u64| format!("{{\"ts\":{at},\"path\":\"/a\",\"status\":200}}\n");
-    proxy.site().write("a.log", line(now - 100_000) + &line(now - 90_000) + &line(now));
+    // To the millisecond: the second in which the proxy began was not counted as a whole.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let line = |at: f64| format!("{{\"ts\":{at:.3},\"path\":\"/a\",\"status\":200}}\n");
+    proxy.site().write("a.log", line(now - 100_000.0) + &line(now - 90_000.0) + &line(now));
     let done = proxy.starve(&["import", "access-log", "a.log"]).ok();
     assert!(
         done.stdout.contains("1 lines are of times in which the proxy itself counted"),
