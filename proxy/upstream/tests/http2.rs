@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
@@ -185,4 +186,88 @@ async fn a_request_beyond_the_last_one_of_a_goodbye_is_sent_again() {
     let upstream = upstream(address);
     assert_eq!(call(&upstream, Method::POST, "an order").await.unwrap(), "an order");
     assert_eq!(retries(&upstream, "refused_stream"), 1);
+}
+
+/// More than a stream has room for at first.
+fn large_upload() -> Request<Body> {
+    let mut request = Request::new(Body::from(vec![b'x'; 1 << 20]));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = "/a".parse().unwrap();
+    request.headers_mut().insert("host", "shop.example".parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_has_ended_is_given_up_when_the_server_makes_no_room() {
+    let (told, mut ends) = tokio::sync::mpsc::channel(1);
+    let address = server(move |mut connection, _| {
+        let told = told.clone();
+        async move {
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                respond.send_response(Response::new(()), true).unwrap();
+                let told = told.clone();
+                tokio::spawn(async move {
+                    let mut body = request.into_body();
+                    // What is read is not given back as room.
+                    let end = loop {
+                        match body.data().await {
+                            Some(Ok(_)) => {}
+                            other => break other.and_then(|error| error.unwrap_err().reason()),
+                        }
+                    };
+                    told.send(end).await.unwrap();
+                });
+            }
+        }
+    })
+    .await;
+    let server = ServerPlan::H2c { host: address.ip().to_string(), port: address.port() };
+    let mut plan = UpstreamPlan::new("legacy", vec![server]);
+    plan.timeouts.idle = Duration::from_millis(50);
+    let upstream = Upstream::new(Arc::new(plan), 1);
+    let response = upstream.call(large_upload()).await.unwrap();
+    assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    let end = tokio::time::timeout(Duration::from_secs(10), ends.recv()).await.unwrap().unwrap();
+    assert_eq!(end, Some(h2::Reason::CANCEL));
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_of_an_answer_is_no_end_whatever_its_reason_and_the_upload() {
+    let address = server(|mut connection, _| async move {
+        let mut unread = Vec::new();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            let mut stream = respond.send_response(Response::new(()), false).unwrap();
+            stream.send_data("half".into(), false).unwrap();
+            // The request is not whole: it has no more room.
+            unread.push(request);
+            tokio::spawn(async move {
+                stream.reserve_capacity(1);
+                stream.send_reset(h2::Reason::NO_ERROR);
+            });
+        }
+    })
+    .await;
+    let upstream = upstream(address);
+    // Before or after its head has been read: in no case a whole answer.
+    if let Ok(response) = upstream.call(large_upload()).await {
+        assert!(response.into_body().collect().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_reset_behind_the_end_of_an_answer_takes_nothing_from_it() {
+    let address = server(|mut connection, _| async move {
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            let mut stream = respond.send_response(Response::new(()), false).unwrap();
+            stream.send_data("whole".into(), true).unwrap();
+            // With the request goes the wish for its rest (RFC 9113 §8.1): RST_STREAM with NO_ERROR.
+            drop(request);
+        }
+    })
+    .await;
+    let upstream = upstream(address);
+    for _ in 0..20 {
+        let response = upstream.call(large_upload()).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "whole");
+    }
 }

@@ -4,6 +4,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
+use std::time::Duration;
 
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
@@ -15,6 +16,7 @@ use starve_config::ServerPlan;
 use starve_http::stream::{Broken, Outgoing, Progress, said_length};
 use starve_http::{Body, Error, ErrorKind, Request};
 use starve_http1::{LazyTimer, interim};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -42,25 +44,39 @@ pub(super) struct Answered {
 }
 
 /// A request that is still being sent while its answer comes: by a task of its own, so that neither direction waits for
-/// the other.
+/// the other. Dropped when the answer has ended, it goes on as long as the server makes room.
 pub(super) struct Upload {
     task: AbortHandle,
+    /// Tells the task by its end that the answer has ended.
+    _answering: oneshot::Sender<()>,
 }
 
 impl Upload {
-    fn go_on(mut content: Outgoing<Body>) -> Self {
+    /// `patience`: how long a server that has answered may make no room for the rest.
+    fn go_on(mut content: Outgoing<Body>, patience: Duration) -> Self {
+        let (answering, mut answered) = oneshot::channel();
+        let mut has_answered = false;
+        let mut timer = LazyTimer::new(Instant::now());
         // Ends with the request or the stream, or is ended with the answer.
         let task = tokio::spawn(async move {
-            let ended = poll_fn(|cx| match content.poll(cx) {
-                Ok(Progress::Done) => Poll::Ready(Ok(())),
-                Ok(_) => Poll::Pending,
-                Err(broken) => Poll::Ready(Err(broken)),
+            let is_whole = poll_fn(|cx| match content.poll(cx) {
+                Ok(Progress::Done) | Err(Broken::Left) => Poll::Ready(true),
+                Err(Broken::Content(_)) => Poll::Ready(false),
+                Ok(progress) => {
+                    let is_first = !has_answered && Pin::new(&mut answered).poll(cx).is_ready();
+                    has_answered |= is_first;
+                    if content.has_moved() || is_first {
+                        timer.set(Instant::now() + patience);
+                    }
+                    let is_stalled = has_answered && progress == Progress::WaitsForRoom;
+                    if is_stalled { timer.poll(cx).map(|()| false) } else { Poll::Pending }
+                }
             });
-            if let Err(Broken::Content(_)) = ended.await {
+            if !is_whole.await {
                 content.reset(Reason::CANCEL);
             }
         });
-        Self { task: task.abort_handle() }
+        Self { task: task.abort_handle(), _answering: answering }
     }
 
     /// Nobody waits for the answer any more.
@@ -146,7 +162,8 @@ async fn wait(
     });
     let (head, incoming) = outcome.await?.into_parts();
     lease.0.state.heard.fetch_add(1, Relaxed);
-    Ok(Answered { head, content: incoming, upload: content.map(Upload::go_on), lease })
+    let upload = content.map(|content| Upload::go_on(content, server.timeouts.idle));
+    Ok(Answered { head, content: incoming, upload, lease })
 }
 
 /// The request as HTTP/2 wants it (RFC 9113 §8.3.1): the target with scheme and authority, no `Host`.
