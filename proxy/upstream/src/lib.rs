@@ -19,7 +19,6 @@ mod proxy_header;
 mod replay;
 mod send;
 mod server;
-mod silence;
 mod tls;
 mod upstream;
 

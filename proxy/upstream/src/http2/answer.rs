@@ -11,18 +11,21 @@ use http::response;
 use http_body::{Frame, SizeHint};
 use starve_http::stream::Incoming;
 use starve_http::{Body, BodyError};
+use starve_http1::LazyTimer;
+use tokio::time::Instant;
 
 use super::Lease;
 use super::exchange::{Answered, Upload};
 use crate::pool::InUse;
-use crate::silence::Silence;
 
 /// Dropped before its end, it resets its stream and nothing else.
 pub(super) struct Streamed {
     content: Incoming,
     upload: Option<Upload>,
     lease: Option<(Lease, InUse)>,
-    silence: Silence,
+    /// Goes off when the server is silent for too long.
+    silence: LazyTimer,
+    silence_max: Duration,
 }
 
 impl Streamed {
@@ -32,8 +35,8 @@ impl Streamed {
             return (head, Body::empty());
         }
         let content = Incoming::new(content, &head.headers);
-        let silence = Silence::new(silence_max);
-        let body = Body::wrap(Self { content, upload, lease: Some((lease, in_use)), silence });
+        let silence = LazyTimer::new(Instant::now() + silence_max);
+        let body = Body::wrap(Self { content, upload, lease: Some((lease, in_use)), silence, silence_max });
         (head, body)
     }
 
@@ -56,7 +59,7 @@ impl http_body::Body for Streamed {
         let this = &mut *self;
         match this.content.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.silence.heard();
+                this.silence.set(Instant::now() + this.silence_max);
                 if let Some((lease, _)) = &this.lease {
                     lease.0.state.heard.fetch_add(1, Relaxed);
                 }
@@ -67,7 +70,7 @@ impl http_body::Body for Streamed {
                 this.lease = None;
                 Poll::Ready(None)
             }
-            Poll::Pending => this.silence.poll_too_long(cx).map(|()| {
+            Poll::Pending => this.silence.poll(cx).map(|()| {
                 if let Some((lease, _)) = &this.lease {
                     // Should the whole connection be dead, the next request finds another one.
                     lease.0.state.is_retired.store(true, Relaxed);
