@@ -1,14 +1,14 @@
 //! Bodies, header hygiene, and the one place where an error becomes an answer.
 //!
 //! A request enters at [`hygiene`]; every failure leaves through [`rescue()`]; content over HTTP/2 goes through
-//! [`stream`]. Nothing here opens a
-//! connection or knows a route.
+//! [`stream`]. Nothing here opens a connection or knows a route.
 
 mod body;
 mod error;
 pub mod hygiene;
 mod observe;
 pub mod present;
+mod put_back;
 mod replay;
 mod rescue;
 pub mod stream;

@@ -54,7 +54,7 @@ impl Spare {
         }
         let Some(rest) = memory.rest.take() else { return false };
         let pieces = std::mem::take(&mut memory.pieces);
-        *request.body_mut() = if pieces.is_empty() { rest } else { Body::wrap(Again { pieces, rest }) };
+        *request.body_mut() = rest.behind(pieces);
         true
     }
 }
@@ -113,43 +113,6 @@ impl Memory {
     fn forget(&mut self) {
         self.is_lost = true;
         self.pieces.clear();
-    }
-}
-
-/// The pieces that were sent before, and then the rest.
-#[derive(Debug)]
-struct Again {
-    pieces: VecDeque<Bytes>,
-    rest: Body,
-}
-
-impl http_body::Body for Again {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.pieces.pop_front() {
-            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let again: u64 = self.pieces.iter().map(|piece| piece.len() as u64).sum();
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + again);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + again);
-        }
-        hint
     }
 }
 

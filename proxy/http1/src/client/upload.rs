@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use starve_http::{Body, BodyError};
 
 use super::Failed;
@@ -83,11 +83,7 @@ impl Upload {
             State::Done => Body::empty(),
             State::Refused => return None,
         };
-        match self.first.take() {
-            None => Some(rest),
-            Some(first) if rest.is_end_stream() => Some(Body::from(first)),
-            Some(first) => Some(Body::wrap(Restored { first: Some(first), rest })),
-        }
+        Some(rest.behind(self.first.take().into_iter().collect()))
     }
 
     /// Sends on, as far as both ends are ready; whether anything has moved.
@@ -158,39 +154,6 @@ fn compose(
         Err(frame) => {
             encoder.end(frame.trailers_ref(), out)?;
             Ok((None, true))
-        }
-    }
-}
-
-/// A body whose first piece was taken and is put back.
-struct Restored {
-    first: Option<Bytes>,
-    rest: Body,
-}
-
-impl http_body::Body for Restored {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
-        match self.rest.size_hint().exact() {
-            Some(rest) => SizeHint::with_exact(rest + first),
-            None => SizeHint::default(),
         }
     }
 }
