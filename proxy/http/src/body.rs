@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -19,7 +19,6 @@ enum Kind {
     Full(Bytes),
     /// There as a whole, though its length was not said beforehand.
     Unsaid(Bytes),
-    Incoming(hyper::body::Incoming),
     Boxed(UnsyncBoxBody<Bytes, BodyError>),
 }
 
@@ -41,12 +40,6 @@ impl Body {
     {
         use http_body_util::BodyExt as _;
         Self(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
-    }
-}
-
-impl From<hyper::body::Incoming> for Body {
-    fn from(body: hyper::body::Incoming) -> Self {
-        Self(Kind::Incoming(body))
     }
 }
 
@@ -89,10 +82,6 @@ impl http_body::Body for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Incoming(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-            }
             Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -101,7 +90,6 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) | Kind::Unsaid(_) => false,
-            Kind::Incoming(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -111,7 +99,6 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Unsaid(_) => SizeHint::default(),
-            Kind::Incoming(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }
     }

@@ -51,7 +51,7 @@ impl Target for Direct {
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
             tokio::spawn(connection);
-            Ok(sender.send_request(request).await.map_err(broken)?.map(Into::into))
+            Ok(sender.send_request(request).await.map_err(broken)?.map(starve_http::Body::wrap))
         })
     }
 }
