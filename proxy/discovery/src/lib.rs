@@ -9,6 +9,7 @@
 //! Pure: time is an argument.
 
 pub mod access_log;
+mod asked;
 mod discovered;
 mod evidence;
 mod guarded;

@@ -12,7 +12,7 @@ use starve_routing::RouteTable;
 use super::Record;
 use super::agents::Agents;
 use super::remembered::{Asked, At, Looks, Remembered};
-use super::target::{LogRequest, Target, spelled};
+use super::target::{Target, asked, spelled};
 use crate::inventory::Inventory;
 use crate::kind::Kind;
 use crate::template::write_template;
@@ -332,7 +332,7 @@ impl<'a> Counter<'a> {
         let Some(path) = spelled(target.path, record.is_decoded, &mut self.path) else {
             return Of::Endpoint(self.unmatched());
         };
-        let request = LogRequest::new(record, target, &path);
+        let request = asked(record, target, &path);
         if let Some(found) = self.targets.configured.find(&request) {
             return Of::Endpoint(*found.value);
         }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
-use starve_routing::{Request, normalise_path};
+use starve_routing::normalise_path;
 
 use super::Record;
+use crate::asked::Asked;
 
 /// The parts of a target, as they were sent.
 #[derive(Clone, Copy, Debug)]
@@ -75,41 +76,8 @@ pub(super) fn spelled<'p>(path: &'p [u8], is_decoded: bool, scratch: &'p mut Str
     normalise_path(scratch).ok()
 }
 
-/// As the route table is asked for it.
-pub(super) struct LogRequest<'a> {
-    pub(super) method: &'a str,
-    host: Option<&'a str>,
-    path: &'a str,
-    query: Option<&'a str>,
-}
-
-impl<'a> LogRequest<'a> {
-    /// `path` is in its one spelling.
-    pub(super) fn new(record: &Record<'a>, target: &Target<'a>, path: &'a str) -> Self {
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        Self { method: text(record.method), host: target.host.map(text), path, query: target.query.map(text) }
-    }
-}
-
-impl Request for LogRequest<'_> {
-    fn method(&self) -> &str {
-        self.method
-    }
-
-    fn host(&self) -> Option<&str> {
-        self.host
-    }
-
-    fn path(&self) -> &str {
-        self.path
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.query
-    }
-
-    /// Logs hold no headers: a route that asks for one is not taken.
-    fn header_values(&self, _name: &str, _visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        false
-    }
+/// As the route table is asked for it; `path` is in its one spelling.
+pub(super) fn asked<'a>(record: &Record<'a>, target: &Target<'a>, path: &'a str) -> Asked<'a> {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    Asked { method: text(record.method), host: target.host.map(text), path, query: target.query.map(text) }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use starve_routing::{Entry, Match, Methods, Pattern, Predicates, Request, RouteTable, Segment};
 
 use super::collector::shape;
+use crate::asked::Asked;
 
 /// Finds the endpoint of a call by the precedence of [`RouteTable`]. Every endpoint is in it once, whichever source
 /// named it, and an endpoint that a configured route takes is not.
@@ -72,7 +73,7 @@ impl Inventory {
 
     /// The endpoint that the calls of a template belong to, such as `/products/{int}` or `/files/{path}`.
     pub fn find_template(&self, method: &str, template: &str) -> Option<usize> {
-        self.find(&Sample { method, host: None, path: &sample_path(template) })
+        self.find(&Asked { method, host: None, path: &sample_path(template), query: None })
     }
 
     /// In the order in which they were listed.
@@ -117,7 +118,8 @@ impl Inventory {
             Methods::Any => vec!["*".to_owned()],
             Methods::These(methods) => methods.clone(),
         };
-        let find = |method: &String| self.find(&Sample { method, host: host.as_deref(), path: &path });
+        let find =
+            |method: &String| self.find(&Asked { method, host: host.as_deref(), path: &path, query: None });
         let mut found: Vec<_> = methods.iter().filter_map(find).collect();
         found.sort_unstable();
         found.dedup();
@@ -171,32 +173,4 @@ pub fn sample_path(template: &str) -> String {
     }
     path.push_str(rest);
     path
-}
-
-struct Sample<'a> {
-    method: &'a str,
-    host: Option<&'a str>,
-    path: &'a str,
-}
-
-impl Request for Sample<'_> {
-    fn method(&self) -> &str {
-        self.method
-    }
-
-    fn host(&self) -> Option<&str> {
-        self.host
-    }
-
-    fn path(&self) -> &str {
-        self.path
-    }
-
-    fn query(&self) -> Option<&str> {
-        None
-    }
-
-    fn header_values(&self, _name: &str, _visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        false
-    }
 }
