@@ -7,6 +7,9 @@
 use std::hint::black_box;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::uri::Authority;
@@ -82,7 +85,7 @@ fn credentials(value: &[u8]) -> Option<Vec<u8>> {
         return Some(rest.to_vec());
     }
     if scheme.eq_ignore_ascii_case(b"basic") {
-        let pair = base64(rest)?;
+        let pair = BASE64.decode(rest).ok()?;
         let colon = pair.iter().position(|byte| *byte == b':')?;
         return Some(pair[colon + 1..].to_vec());
     }
@@ -138,28 +141,12 @@ fn refused(status: StatusCode, detail: &str) -> Box<Reply> {
 }
 
 /// RFC 4648 §4, with or without padding.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for digit in text {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        buffer = (buffer << 6 | u32::from(value)) & 0xFFFF;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((buffer >> bits & 0xFF) as u8);
-        }
-    }
-    Some(bytes)
-}
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 #[cfg(test)]
 mod tests {

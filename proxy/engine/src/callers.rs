@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use crossbeam_utils::CachePadded;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
@@ -203,35 +204,12 @@ fn jwt_claim(authorization: &[u8], claim: &str) -> Option<String> {
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return None;
     }
-    let claims: Value = serde_json::from_slice(&base64url(payload)?).ok()?;
+    let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     match claims.get(claim)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// RFC 4648 §5, without padding.
-fn base64url(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for digit in text {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        buffer = (buffer << 6 | u32::from(value)) & 0xFFFF;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((buffer >> bits & 0xFF) as u8);
-        }
-    }
-    Some(bytes)
 }
 
 /// The client's own address: the last one in `X-Forwarded-For` that is none of the trusted proxies'. It was

@@ -3,14 +3,13 @@
 //! It is answered as the request to switch protocols that it stands for in HTTP/1.1, so that nothing behind the
 //! listener has to know both.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use h2::ext::Protocol;
 use http::header::{HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{Method, StatusCode, request, response};
 use starve_http::hygiene;
 use starve_http1::{OnUpgrade, Rewound};
 use tokio::sync::oneshot;
-
-use crate::base64::base64;
 
 /// Turns an extended CONNECT into a request to switch protocols; where the stream goes when it is agreed to.
 pub(crate) fn as_upgrade(head: &mut request::Parts) -> Option<oneshot::Sender<Rewound>> {
@@ -36,7 +35,7 @@ pub(crate) fn agree(head: &mut response::Parts) {
 
 /// Sixteen bytes in base 64 (RFC 6455 §4.1).
 fn key(bytes: [u8; 16]) -> HeaderValue {
-    HeaderValue::try_from(base64(&bytes)).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(BASE64_STANDARD.encode(bytes)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

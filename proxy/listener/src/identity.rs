@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::Request;
 use http::header::{HeaderName, HeaderValue};
 use starve_http::Body;
+use starve_http1::Answer;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::InFlight;
-use crate::base64::base64;
 use crate::connection::{Handler, Peer};
-use starve_http1::Answer;
 
 /// Stands in the extensions of each request of a client whose certificate was verified and is to be passed on.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl ClientCertificate {
     /// `None`: it has shown none.
     pub(crate) fn of<S>(stream: &TlsStream<S>, name: &HeaderName) -> Option<Arc<Self>> {
         let leaf = stream.get_ref().1.peer_certificates()?.first()?;
-        let value = HeaderValue::try_from(format!(":{}:", base64(leaf))).ok()?;
+        let value = HeaderValue::try_from(format!(":{}:", BASE64_STANDARD.encode(leaf))).ok()?;
         Some(Arc::new(Self { name: name.clone(), value }))
     }
 }

@@ -7,7 +7,6 @@
 mod accept;
 mod activity;
 mod addresses;
-mod base64;
 mod bind;
 mod calm;
 mod certificate;
