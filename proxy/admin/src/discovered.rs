@@ -44,7 +44,8 @@ pub struct FoundEndpoint {
 #[derive(Clone, Debug, Serialize)]
 pub struct FoundValue {
     pub why: &'static str,
-    /// A few that were seen since the start; none of a form by which a person could be known.
+    /// A few that were seen since the start, as they are: words and plain numbers, so that a person can judge. What opens
+    /// something or names somebody by its form (hashes, ids, tokens, addresses) is left out.
     pub examples: Vec<String>,
 }
 

@@ -39,8 +39,8 @@ impl From<SocketAddr> for ClientConnection {
 pub trait Target: fmt::Debug + Send + Sync {
     fn call(&self, request: Request) -> ResponseFuture;
 
-    /// The same for a caller that looks at nothing of the answer but its status, as the fields of a redirect: all
-    /// others may come as [`Verbatim`](crate::Verbatim).
+    /// The same for a caller that looks at nothing of the answer but its status and, of a redirect, its fields: those of
+    /// every other answer may come as [`Verbatim`](crate::Verbatim).
     fn call_verbatim(&self, request: Request) -> ResponseFuture {
         self.call(request)
     }
