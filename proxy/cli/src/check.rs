@@ -20,7 +20,9 @@ pub(crate) fn run(global: &Global, check: &Check) -> Result<(), Failure> {
     match (file.check(), check.format) {
         (Ok(read), Format::Text) => {
             let (routes, functions) = (read.plan.routes.len(), read.plan.functions.len());
-            print(&read.warnings.render(is_colour(&std::io::stdout())))?;
+            if !read.warnings.is_empty() {
+                print(&(read.warnings.render(is_colour(&std::io::stdout())) + "\n\n"))?;
+            }
             print(&format!("{name}: ok, {} and {}\n", count(routes, "route"), count(functions, "function")))
         }
         (Ok(read), Format::Json) => print_json(&Outcome {

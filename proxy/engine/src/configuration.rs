@@ -49,7 +49,7 @@ impl ConfigError {
     pub fn text(&self, colour: bool) -> String {
         match self {
             Self::Unreadable { .. } => format!("error: {self}\n"),
-            Self::Invalid { diagnostics, .. } => diagnostics.render(colour),
+            Self::Invalid { diagnostics, .. } => diagnostics.render(colour) + "\n",
         }
     }
 }

@@ -41,6 +41,7 @@ fn check_says_every_mistake_with_its_line() {
         assert!(done.stderr.contains(line), "{line} in {}", done.stderr);
     }
     assert!(done.stderr.contains("`new`"), "the nearest valid name: {}", done.stderr);
+    assert!(done.stderr.ends_with('\n'), "what a shell writes next has a line of its own: {:?}", done.stderr);
 }
 
 #[test]
@@ -56,6 +57,12 @@ fn check_says_every_mistake_as_json() {
 fn check_of_a_good_file_is_0() {
     let site = Site::exactly("legacy: http://127.0.0.1:3000\n");
     assert!(site.starve(&["check"]).ok().stdout.contains("ok"));
+    site.write(
+        "warned.yaml",
+        "legacy: http://127.0.0.1:3000\nupstreams: { unused: http://127.0.0.1:3001 }\n",
+    );
+    let warned = site.starve(&["--config", "warned.yaml", "check"]).ok().stdout;
+    assert!(warned.contains("warning") && warned.contains("\nwarned.yaml: ok"), "{warned}");
     assert_eq!(site.starve(&["check", "--format", "json"]).ok().json()["ok"], true);
 }
 
