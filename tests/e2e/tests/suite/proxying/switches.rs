@@ -63,7 +63,9 @@ fn http_2_by_upgrade_is_not_asked_for_in_whatever_company() {
         let fields = [("connection", "Upgrade"), ("upgrade", protocols), ("http2-settings", "AAMAAABk")];
         assert_eq!(proxy.client().call("GET", "/a", &fields, b"").status, 200);
     }
-    for seen in origin.seen() {
+    let seen = origin.seen();
+    assert_eq!(seen.len(), 3);
+    for seen in seen {
         assert_eq!((seen.head.field("upgrade"), seen.head.field("http2-settings")), (None, None));
     }
 }
