@@ -210,6 +210,7 @@ impl Client {
         self.wire.stream().set_read_timeout(Some(patience)).unwrap();
         let mut all = Vec::new();
         let _ended = io::Read::read_to_end(&mut self.wire.reader, &mut all);
+        self.wire.stream().set_read_timeout(Some(DEADLINE)).unwrap();
         all
     }
 
