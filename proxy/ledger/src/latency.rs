@@ -1,12 +1,13 @@
-//! How long calls took: a row of buckets per route and side, by hour and by day.
+//! How long calls took: a row of buckets per route and side, by hour, day and month.
 
 use rusqlite::{Connection, params_from_iter};
 use starve_migration::latency::BUCKETS;
 
 use crate::LedgerError;
-use crate::batch::{HOUR_MS, LatencyCount};
+use crate::batch::LatencyCount;
 use crate::reader::{Reader, number, side};
 use crate::rows::Latencies;
+use crate::spans::{self, Window};
 use crate::store::{ROUTE, int};
 
 pub(crate) fn add(
@@ -15,11 +16,10 @@ pub(crate) fn add(
     side: i64,
     count: &LatencyCount,
 ) -> rusqlite::Result<()> {
-    let hour = count.last_at_unix_ms / HOUR_MS;
-    for (sql, time) in [(insert("latency_hourly"), hour), (insert("latency_daily"), hour / 24)] {
-        let keys = [int(time), endpoint, side];
+    for (table, time) in spans::forms("latency", count.last_at_unix_ms) {
+        let keys = [time, endpoint, side];
         let values = keys.into_iter().chain(count.buckets.iter().map(|n| int(*n)));
-        connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+        connection.prepare_cached(&insert(&table))?.execute(params_from_iter(values))?;
     }
     Ok(())
 }
@@ -41,19 +41,18 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn latencies(&self, since_unix_ms: u64) -> Result<Vec<Latencies>, LedgerError> {
-        let (hour, day) = self.split(since_unix_ms)?;
+        let window = self.window(since_unix_ms)?;
         let columns = list(0..=BUCKETS - 1, |n| format!("b{n}"));
         let sums = list(0..=BUCKETS - 1, |n| format!("sum(b{n})"));
         self.rows(
             &format!(
-                "WITH parts AS (
-                     SELECT endpoint, side, {columns} FROM latency_hourly WHERE hour >= ?1 AND hour < ?2 * 24
-                     UNION ALL SELECT endpoint, side, {columns} FROM latency_daily WHERE day >= ?2),
+                "WITH parts AS ({parts}),
                  sums AS (SELECT endpoint, side, {sums} FROM parts GROUP BY endpoint, side)
                  SELECT e.name, s.* FROM sums s JOIN endpoints e ON e.id = s.endpoint
-                 WHERE e.kind = ?3 ORDER BY e.name, s.side"
+                 WHERE e.kind = ?4 ORDER BY e.name, s.side",
+                parts = Window::rows("latency", &format!("endpoint, side, {columns}"))
             ),
-            [hour, day, ROUTE],
+            window.parameters(ROUTE),
             |row| {
                 let mut buckets = [0; BUCKETS];
                 for (index, bucket) in buckets.iter_mut().enumerate() {

@@ -27,6 +27,7 @@ mod rename;
 mod retention;
 mod rows;
 mod schema;
+mod spans;
 mod store;
 mod told;
 mod writer;

@@ -7,6 +7,7 @@ use crate::LedgerError;
 use crate::batch::{ApartCount, Count, HOUR_MS, Standing};
 use crate::reader::{Reader, number};
 use crate::rows::{Apart, ProgressDay};
+use crate::spans::{self, Window};
 use crate::store::{ROUTE, int};
 
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -44,12 +45,11 @@ pub(crate) fn note(connection: &Connection, at_unix_ms: u64, standing: Standing)
 }
 
 pub(crate) fn add_apart(connection: &Connection, endpoint: i64, count: &ApartCount) -> rusqlite::Result<()> {
-    let hour = count.last_at_unix_ms / HOUR_MS;
-    for (table, time) in [("apart_hourly", hour), ("apart_daily", hour / 24)] {
+    for (table, time) in spans::forms("apart", count.last_at_unix_ms) {
         let sql = format!(
             "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
         );
-        let row = params![int(time), endpoint, count.kind, int(count.calls)];
+        let row = params![time, endpoint, count.kind, int(count.calls)];
         connection.prepare_cached(&sql)?.execute(row)?;
     }
     Ok(())
@@ -62,14 +62,15 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn apart(&self, since_unix_ms: u64) -> Result<Vec<Apart>, LedgerError> {
-        let (hour, day) = self.split(since_unix_ms)?;
+        let window = self.window(since_unix_ms)?;
         self.rows(
-            "WITH parts AS (
-                 SELECT endpoint, kind, calls FROM apart_hourly WHERE hour >= ?1 AND hour < ?2 * 24
-                 UNION ALL SELECT endpoint, kind, calls FROM apart_daily WHERE day >= ?2)
+            &format!(
+                "WITH parts AS ({parts})
              SELECT e.name, p.kind, sum(p.calls) FROM parts p JOIN endpoints e ON e.id = p.endpoint
-             WHERE e.kind = ?3 GROUP BY e.name, p.kind ORDER BY e.name, p.kind",
-            [hour, day, ROUTE],
+             WHERE e.kind = ?4 GROUP BY e.name, p.kind ORDER BY e.name, p.kind",
+                parts = Window::rows("apart", "endpoint, kind, calls")
+            ),
+            window.parameters(ROUTE),
             |row| Ok(Apart { route: row.get(0)?, kind: row.get(1)?, calls: number(row, 2)? }),
         )
     }

@@ -13,6 +13,7 @@ use crate::rows::{
     Comparisons, Coverage, Discovered, FieldDifferences, Gap, HourlyCalls, LoggedEvent, LoggedSample,
     Operation, RouteTotals,
 };
+use crate::spans::Window;
 use crate::store::{DISCOVERED, OPERATION, ROUTE, int};
 use crate::{LedgerError, schema};
 
@@ -245,14 +246,11 @@ impl Reader {
     }
 
     fn calls(&self, kind: i64, since_unix_ms: u64) -> Result<Vec<RouteTotals>, LedgerError> {
-        let (hour, day) = self.split(since_unix_ms)?;
+        let window = self.window(since_unix_ms)?;
+        let columns = "endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart";
         let live = self.rows(
-            "WITH parts AS (
-                 SELECT endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart
-                     FROM calls_hourly WHERE hour >= ?1 AND hour < ?2 * 24
-                 UNION ALL
-                 SELECT endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart
-                     FROM calls_daily WHERE day >= ?2),
+            &format!(
+                "WITH parts AS ({parts}),
              sums AS (
                  SELECT endpoint, side, method, class, sum(calls) AS calls, sum(duration_us) AS duration_us,
                      sum(bytes_out) AS bytes_out, sum(bytes_in) AS bytes_in, sum(apart) AS apart
@@ -263,8 +261,10 @@ impl Reader {
              FROM calls_total t JOIN endpoints e ON e.id = t.endpoint
                  LEFT JOIN sums s ON s.endpoint = t.endpoint AND s.side = t.side
                      AND s.method = t.method AND s.class = t.class
-             WHERE e.kind = ?3 ORDER BY e.name, t.side, t.method, t.class",
-            params![hour, day, kind],
+             WHERE e.kind = ?4 ORDER BY e.name, t.side, t.method, t.class",
+                parts = Window::rows("calls", columns)
+            ),
+            window.parameters(kind),
             |row| {
                 Ok(RouteTotals {
                     route: row.get(0)?,
@@ -282,7 +282,7 @@ impl Reader {
                 })
             },
         )?;
-        self.add_imported(kind, (hour, day), live)
+        self.add_imported(kind, (window.hour, window.day), live)
     }
 
     /// Logs as runs: what lies between two of their stretches is no crash, and joins where it is short.
@@ -299,19 +299,10 @@ impl Reader {
         Ok(runs)
     }
 
-    /// From which hour on hourly counts are summed, up to which day; from that day on the daily ones are. Hours
-    /// that are no longer kept are taken from their day.
-    pub(crate) fn split(&self, since_unix_ms: u64) -> Result<(i64, i64), LedgerError> {
-        let hour = int(since_unix_ms / HOUR_MS);
-        let oldest: Option<i64> = self
-            .connection
+    pub(crate) fn oldest_hour(&self) -> Result<Option<i64>, LedgerError> {
+        self.connection
             .query_row("SELECT min(hour) FROM calls_hourly", [], |row| row.get(0))
-            .map_err(|source| self.unreadable(source))?;
-        let oldest = [oldest, self.oldest_imported_hour()?].into_iter().flatten().min();
-        match oldest {
-            Some(oldest) if hour >= oldest => Ok((hour, (hour + 23) / 24)),
-            _ => Ok((hour, hour / 24)),
-        }
+            .map_err(|source| self.unreadable(source))
     }
 
     pub(crate) fn rows<T>(

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, params};
 
 use crate::batch::HOUR_MS;
+use crate::spans::MONTH_DAYS;
 use crate::store::int;
 
 pub(crate) use many::logs_at_once;
@@ -17,9 +18,9 @@ pub(crate) use many::logs_at_once;
 /// time by time, since a search from a time on would visit the rows of all endpoints.
 struct Buckets {
     table: &'static str,
-    /// `hour` or `day`.
+    /// `hour`, `day` or `month`.
     time: &'static str,
-    hours: i64,
+    hours: u64,
     /// What stands in the key between time and endpoint, and where its values are found.
     front: Option<(&'static str, &'static str)>,
     /// The rest of the key beside endpoint and method.
@@ -31,10 +32,10 @@ const CALLS_SUMS: &[&str] = &["calls", "duration_us", "bytes_out", "bytes_in", "
 const LOG_SUMS: &[&str] = &["calls", "duration_us", "bytes_out", "apart"];
 const SOURCES: Option<(&str, &str)> = Some(("source", "log_sources"));
 
-static CALLS: LazyLock<[Statements; 2]> = LazyLock::new(|| CALLS_BUCKETS.map(|buckets| buckets.statements()));
+static CALLS: LazyLock<[Statements; 3]> = LazyLock::new(|| CALLS_BUCKETS.map(|buckets| buckets.statements()));
 static LOGS: LazyLock<[Statements; 2]> = LazyLock::new(|| LOG_BUCKETS.map(|buckets| buckets.statements()));
 
-const CALLS_BUCKETS: [Buckets; 2] = [
+const CALLS_BUCKETS: [Buckets; 3] = [
     Buckets {
         table: "calls_hourly",
         time: "hour",
@@ -47,6 +48,14 @@ const CALLS_BUCKETS: [Buckets; 2] = [
         table: "calls_daily",
         time: "day",
         hours: 24,
+        front: None,
+        behind: &["side", "class"],
+        sums: CALLS_SUMS,
+    },
+    Buckets {
+        table: "calls_monthly",
+        time: "month",
+        hours: 24 * MONTH_DAYS,
         front: None,
         behind: &["side", "class"],
         sums: CALLS_SUMS,
@@ -156,7 +165,7 @@ fn span_of(connection: &Connection, sql: &str, of: Named<'_>) -> rusqlite::Resul
 
 /// What moves the rows of one table.
 struct Statements {
-    hours: i64,
+    hours: u64,
     add: String,
     remove: String,
 }
@@ -169,7 +178,7 @@ impl Statements {
         new: Named<'_>,
         (first_ms, last_ms): (i64, i64),
     ) -> rusqlite::Result<()> {
-        let bucket_ms = int(HOUR_MS) * self.hours;
+        let bucket_ms = int(HOUR_MS * self.hours);
         let (since, until) = (first_ms / bucket_ms, last_ms / bucket_ms);
         connection.prepare_cached(&self.add)?.execute(params![new.0, new.1, old.0, old.1, since, until])?;
         connection.prepare_cached(&self.remove)?.execute(params![old.0, old.1, since, until]).map(drop)

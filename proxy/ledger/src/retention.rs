@@ -8,6 +8,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::batch::HOUR_MS;
 use crate::callers;
+use crate::spans::MONTH_DAYS;
 use crate::store::{DISCOVERED, int, set_mark};
 
 /// How long hourly counts, verdicts, field counts and samples are kept: the default window of a report, and the
@@ -47,6 +48,12 @@ pub(crate) fn retain(connection: &mut Connection, now_unix_ms: u64) -> rusqlite:
             format!("DELETE FROM {table} WHERE {column} < min(?1, (SELECT min({column}) FROM {table}) + ?2)");
         transaction.execute(&sql, [horizon, step])?;
     }
+    for table in ["calls", "latency", "apart"] {
+        let sql = format!(
+            "DELETE FROM {table}_monthly WHERE month < (SELECT min(day) FROM {table}_daily) / {MONTH_DAYS}"
+        );
+        transaction.execute(&sql, [])?;
+    }
     transaction.execute("DELETE FROM fields WHERE id NOT IN (SELECT field FROM fields_hourly)", [])?;
     callers::forget(&transaction)?;
     forget_discovered(&transaction, days)?;
@@ -71,5 +78,7 @@ fn forget_discovered(connection: &Connection, oldest_day: i64) -> rusqlite::Resu
              AND id NOT IN (SELECT endpoint FROM log_total)",
         [DISCOVERED],
     )?;
+    // Its number may be another's next, and a month outlives its first days.
+    connection.execute("DELETE FROM calls_monthly WHERE endpoint NOT IN (SELECT id FROM endpoints)", [])?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use starve_migration::Side;
 
 use crate::batch::{Batch, Count, HOUR_MS, MORE, OperationCount, Rename};
-use crate::{LedgerError, callers, journal, latency, open, progress, rename, retention};
+use crate::{LedgerError, callers, journal, latency, open, progress, rename, retention, spans};
 
 /// Distinct discovered templates; what comes after is counted as [`MORE`]. Discovery holds at most 20,000 nodes and
 /// 4,096 paths that are only refused.
@@ -325,28 +325,16 @@ impl Writing<'_> {
     }
 
     fn add_calls(&self, calls: &Calls<'_>) -> rusqlite::Result<()> {
-        for (bucket, sql) in [
-            (
-                calls.last_ms / HOUR_MS,
-                "INSERT INTO calls_hourly (hour, endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        for (table, time) in spans::forms("calls", calls.last_ms) {
+            let sql = format!(
+                "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
                      duration_us = duration_us + excluded.duration_us,
                      bytes_out = bytes_out + excluded.bytes_out,
-                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart",
-            ),
-            (
-                calls.last_ms / HOUR_MS / 24,
-                "INSERT INTO calls_daily (day, endpoint, side, method, class, calls, duration_us, bytes_out, bytes_in, apart)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-                     duration_us = duration_us + excluded.duration_us,
-                     bytes_out = bytes_out + excluded.bytes_out,
-                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart",
-            ),
-        ] {
-            self.transaction.prepare_cached(sql)?.execute(params![
-                int(bucket),
+                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart"
+            );
+            self.transaction.prepare_cached(&sql)?.execute(params![
+                time,
                 calls.endpoint,
                 calls.side,
                 calls.method,

@@ -72,6 +72,31 @@ fn durations_bytes_and_calls_apart_add_up_over_hours_and_days() {
 }
 
 #[test]
+fn every_window_of_a_year_has_its_calls_exactly_once() {
+    let (_folder, path) = place();
+    let days = 366;
+    let at = |day: u64| T0 + day * DAY_MS;
+    let batches = (0..days).map(|day| {
+        let mut batch = Batch::new(at(day) - 1_000, at(day));
+        batch.counts = vec![count(1, 1, at(day))];
+        let buckets = Box::new([1; BUCKETS]);
+        let (route, side) = ("r".to_owned(), Some(Side::Legacy));
+        batch.latencies =
+            vec![LatencyCount { route: route.clone(), side, buckets, last_at_unix_ms: at(day) }];
+        batch.apart = vec![ApartCount { route, kind: "bot", calls: 1, last_at_unix_ms: at(day) }];
+        batch
+    });
+    write(&path, batches);
+    let reader = Reader::open(&path).unwrap();
+    for since in 0..days {
+        let calls = days - since;
+        assert_eq!(reader.totals(at(since)).unwrap()[0].calls, calls, "from day {since} on");
+        assert_eq!(reader.latencies(at(since)).unwrap()[0].buckets, [calls; BUCKETS], "from day {since} on");
+        assert_eq!(reader.apart(at(since)).unwrap()[0].calls, calls, "from day {since} on");
+    }
+}
+
+#[test]
 fn the_last_regular_call_is_told_apart_from_those_of_bots() {
     let (_folder, path) = place();
     let batches = [(T0, 0), (T0 + DAY_MS, 5)].map(|(at, apart)| {
@@ -163,4 +188,10 @@ fn an_older_ledger_is_named_by_readers_and_brought_up_to_date_with_its_counts() 
     let totals = &reader.totals(T0).unwrap()[0];
     assert_eq!((totals.calls, totals.last_regular_unix_ms, totals.bytes_in), (9, 2_000, 0));
     assert_eq!(reader.progress().unwrap()[0].calls_legacy, 9);
+    let before = reader.totals(19_000 * DAY_MS).unwrap();
+    assert_eq!(
+        (before[0].calls, before[0].bytes_out),
+        (9, 900),
+        "what was kept by the day is there by the month"
+    );
 }
