@@ -181,6 +181,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--only", help="comma-separated names of the proxies to run")
     parser.add_argument("--routes", action="store_true", help="compare numbers of routes instead of peers")
+    parser.add_argument("--counting", action="store_true", help="compare with a build that does not count")
     parser.add_argument("--json", help="write all rounds to this file")
     options = parser.parse_args()
     for tool in ["nginx", "wrk", "h2load", "openssl", "curl", "taskset"]:
@@ -188,7 +189,12 @@ def main():
             sys.exit(f"{tool} is missing: `cargo xtask bench` installs it")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    kinds = [peers.StarveFew, peers.Starve, peers.StarveMany] if options.routes else peers.available()
+    if options.routes:
+        kinds = [peers.StarveFew, peers.Starve, peers.StarveMany]
+    elif options.counting:
+        kinds = [peers.StarveUncounted, peers.Starve]
+    else:
+        kinds = peers.available()
     if options.only:
         kinds = [kind for kind in kinds if kind.name in options.only.split(",")]
 

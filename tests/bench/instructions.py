@@ -69,6 +69,7 @@ def main():
     parser.add_argument("cases", nargs="*", default=["h1"], help=", ".join(CASES))
     parser.add_argument("--max", type=float, help="fail above this many instructions per request, in place of MOST")
     parser.add_argument("--functions", type=int, default=0, help="show so many functions")
+    parser.add_argument("--without-counting", action="store_true", help="of the build that does not count")
     parser.add_argument("--inclusive", action="store_true", help="with what the functions call")
     options = parser.parse_args()
     for tool in ["nginx", "h2load", "valgrind", "openssl"]:
@@ -82,7 +83,8 @@ def main():
         processes += backends
         certificate, key = peers.make_certificate(folder)
         plain, tls = bench.free_ports(2)
-        peer = peers.Starve(folder / "starve", port, plain, tls, certificate, key)
+        kind = peers.StarveUncounted if options.without_counting else peers.Starve
+        peer = kind(folder / "starve", port, plain, tls, certificate, key)
         log = peer.folder / "log"
         valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--separate-threads=yes",
                     f"--callgrind-out-file={peer.folder}/callgrind.out.%p"]

@@ -131,6 +131,7 @@ static_resources:
 class Starve(Peer):
     name = "starve"
     routes = ROUTES
+    program = Path(__file__).parents[2] / "target" / "release" / "starve"
 
     def command(self):
         routes = "".join(f"  - match: GET,POST /r{n}/{{id:int}}\n" for n in range(self.routes))
@@ -146,10 +147,16 @@ ledger: sqlite:{self.folder}/starve.db
 routes:
   - match: GET,POST /bench/{{id:int}}
 {routes}""")
-        program = Path(__file__).parents[2] / "target" / "release" / "starve"
-        if not program.is_file():
-            sys.exit(f"no {program}: cargo build --release --package starve")
-        return [str(program), "--config", str(self.folder / "routes.yaml"), "run"]
+        if not self.program.is_file():
+            sys.exit(f"no {self.program}: `cargo xtask bench` builds it")
+        return [str(self.program), "--config", str(self.folder / "routes.yaml"), "run"]
+
+
+class StarveUncounted(Starve):
+    """The build of the feature `without-counting`."""
+
+    name = "starve, not counting"
+    program = Starve.program.with_name("starve-without-counting")
 
 
 class StarveFew(Starve):

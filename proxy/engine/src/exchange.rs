@@ -65,6 +65,10 @@ impl Exchange {
         worker: usize,
         client: IpAddr,
     ) -> Self {
+        let held = Held { _in_flight: in_flight, _place: Some(place) };
+        if cfg!(feature = "without-counting") {
+            return Self::uncounted(held);
+        }
         let family = callers::family(request.headers());
         let unmatched = (route.is_discovered() && listed.is_none()).then(|| {
             Box::new(Unmatched {
@@ -87,7 +91,7 @@ impl Exchange {
             unmatched,
             fields: Vec::new(),
             received: None,
-            held: Some(Held { _in_flight: in_flight, _place: Some(place) }),
+            held: Some(held),
             seeking: None,
             code: Code::None,
         }
@@ -95,13 +99,17 @@ impl Exchange {
 
     /// A request that got no route.
     pub(crate) fn refused(in_flight: InFlight) -> Self {
+        Self::uncounted(Held { _in_flight: in_flight, _place: None })
+    }
+
+    fn uncounted(held: Held) -> Self {
         Self {
             call: None,
             side: None,
             unmatched: None,
             fields: Vec::new(),
             received: None,
-            held: Some(Held { _in_flight: in_flight, _place: None }),
+            held: Some(held),
             seeking: None,
             code: Code::None,
         }
