@@ -1,5 +1,7 @@
 //! How long calls took: a row of buckets per route and side, by hour, day and month.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, params_from_iter};
 use starve_migration::latency::BUCKETS;
 
@@ -10,21 +12,23 @@ use crate::rows::Latencies;
 use crate::spans::{self, Window};
 use crate::store::{ROUTE, int};
 
+static ADD: LazyLock<[String; 3]> = LazyLock::new(|| spans::forms("latency", insert));
+
 pub(crate) fn add(
     connection: &Connection,
     endpoint: i64,
     side: i64,
     count: &LatencyCount,
 ) -> rusqlite::Result<()> {
-    for (table, time) in spans::forms("latency", count.last_at_unix_ms) {
+    for (sql, time) in ADD.iter().zip(spans::times(count.last_at_unix_ms)) {
         let keys = [time, endpoint, side];
         let values = keys.into_iter().chain(count.buckets.iter().map(|n| int(*n)));
-        connection.prepare_cached(&insert(&table))?.execute(params_from_iter(values))?;
+        connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
     }
     Ok(())
 }
 
-fn insert(table: &str) -> String {
+fn insert(table: String) -> String {
     let places = list(1..=BUCKETS + 3, |n| format!("?{n}"));
     let sums = list(0..=BUCKETS - 1, |n| format!("b{n} = b{n} + excluded.b{n}"));
     format!("INSERT INTO {table} VALUES ({places}) ON CONFLICT DO UPDATE SET {sums}")

@@ -1,5 +1,7 @@
 //! How far the migration was, day by day; and which calls show nothing of it.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, params};
 use starve_migration::Side;
 
@@ -44,13 +46,18 @@ pub(crate) fn note(connection: &Connection, at_unix_ms: u64, standing: Standing)
         .map(drop)
 }
 
-pub(crate) fn add_apart(connection: &Connection, endpoint: i64, count: &ApartCount) -> rusqlite::Result<()> {
-    for (table, time) in spans::forms("apart", count.last_at_unix_ms) {
-        let sql = format!(
+static ADD_APART: LazyLock<[String; 3]> = LazyLock::new(|| {
+    spans::forms("apart", |table| {
+        format!(
             "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
-        );
+        )
+    })
+});
+
+pub(crate) fn add_apart(connection: &Connection, endpoint: i64, count: &ApartCount) -> rusqlite::Result<()> {
+    for (sql, time) in ADD_APART.iter().zip(spans::times(count.last_at_unix_ms)) {
         let row = params![time, endpoint, count.kind, int(count.calls)];
-        connection.prepare_cached(&sql)?.execute(row)?;
+        connection.prepare_cached(sql)?.execute(row)?;
     }
     Ok(())
 }
@@ -66,8 +73,8 @@ impl Reader {
         self.rows(
             &format!(
                 "WITH parts AS ({parts})
-             SELECT e.name, p.kind, sum(p.calls) FROM parts p JOIN endpoints e ON e.id = p.endpoint
-             WHERE e.kind = ?4 GROUP BY e.name, p.kind ORDER BY e.name, p.kind",
+                 SELECT e.name, p.kind, sum(p.calls) FROM parts p JOIN endpoints e ON e.id = p.endpoint
+                 WHERE e.kind = ?4 GROUP BY e.name, p.kind ORDER BY e.name, p.kind",
                 parts = Window::rows("apart", "endpoint, kind, calls")
             ),
             window.parameters(ROUTE),

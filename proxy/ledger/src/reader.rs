@@ -251,17 +251,17 @@ impl Reader {
         let live = self.rows(
             &format!(
                 "WITH parts AS ({parts}),
-             sums AS (
-                 SELECT endpoint, side, method, class, sum(calls) AS calls, sum(duration_us) AS duration_us,
-                     sum(bytes_out) AS bytes_out, sum(bytes_in) AS bytes_in, sum(apart) AS apart
-                 FROM parts GROUP BY endpoint, side, method, class)
-             SELECT e.name, t.side, t.method, t.class, coalesce(s.calls, 0), coalesce(s.duration_us, 0),
-                 coalesce(s.bytes_out, 0), t.first_ms, t.last_ms, coalesce(s.bytes_in, 0), coalesce(s.apart, 0),
-                 t.regular_ms
-             FROM calls_total t JOIN endpoints e ON e.id = t.endpoint
-                 LEFT JOIN sums s ON s.endpoint = t.endpoint AND s.side = t.side
-                     AND s.method = t.method AND s.class = t.class
-             WHERE e.kind = ?4 ORDER BY e.name, t.side, t.method, t.class",
+                 sums AS (
+                     SELECT endpoint, side, method, class, sum(calls) AS calls, sum(duration_us) AS duration_us,
+                         sum(bytes_out) AS bytes_out, sum(bytes_in) AS bytes_in, sum(apart) AS apart
+                     FROM parts GROUP BY endpoint, side, method, class)
+                 SELECT e.name, t.side, t.method, t.class, coalesce(s.calls, 0), coalesce(s.duration_us, 0),
+                     coalesce(s.bytes_out, 0), t.first_ms, t.last_ms, coalesce(s.bytes_in, 0), coalesce(s.apart, 0),
+                     t.regular_ms
+                 FROM calls_total t JOIN endpoints e ON e.id = t.endpoint
+                     LEFT JOIN sums s ON s.endpoint = t.endpoint AND s.side = t.side
+                         AND s.method = t.method AND s.class = t.class
+                 WHERE e.kind = ?4 ORDER BY e.name, t.side, t.method, t.class",
                 parts = Window::rows("calls", columns)
             ),
             window.parameters(kind),

@@ -1,6 +1,6 @@
 //! Endpoints that turned out to be one: their rows are added up.
 //!
-//! Invariant: every sum over all endpoints is the same afterwards, in each hour, day, source, side and class.
+//! Invariant: every sum over all endpoints is the same afterwards, in each hour, day, month, source, side and class.
 
 mod many;
 

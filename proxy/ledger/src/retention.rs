@@ -1,7 +1,7 @@
 //! Removing what is old: once an hour, a small step at a time.
 //!
 //! Invariant: a wrong clock cannot empty the ledger. One step removes at most one day of each kind, so that a
-//! clock that jumps years ahead costs a day an hour until it is put right; totals with first and last call are
+//! clock that jumps years ahead costs a day an hour until it is put right; a month goes after its last day; totals with first and last call are
 //! never removed for configured routes.
 
 use rusqlite::{Connection, TransactionBehavior, params};

@@ -10,14 +10,15 @@ use crate::store::int;
 
 pub(crate) const MONTH_DAYS: u64 = 32;
 
-/// The three forms of `table`, each with the time in it of a call that ended at `at_unix_ms`.
-pub(crate) fn forms(table: &str, at_unix_ms: u64) -> [(String, i64); 3] {
+/// One text for each of the three forms of `table`, made from its name.
+pub(crate) fn forms(table: &str, text: impl Fn(String) -> String) -> [String; 3] {
+    ["hourly", "daily", "monthly"].map(|form| text(format!("{table}_{form}")))
+}
+
+/// When `at_unix_ms` is in each of them.
+pub(crate) fn times(at_unix_ms: u64) -> [i64; 3] {
     let hour = at_unix_ms / HOUR_MS;
-    [
-        (format!("{table}_hourly"), int(hour)),
-        (format!("{table}_daily"), int(hour / 24)),
-        (format!("{table}_monthly"), int(hour / 24 / MONTH_DAYS)),
-    ]
+    [hour, hour / 24, hour / 24 / MONTH_DAYS].map(int)
 }
 
 /// A window up to now: hours from `hour` on, days from `day` on, months from `month` on.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use starve_migration::Side;
@@ -325,15 +326,8 @@ impl Writing<'_> {
     }
 
     fn add_calls(&self, calls: &Calls<'_>) -> rusqlite::Result<()> {
-        for (table, time) in spans::forms("calls", calls.last_ms) {
-            let sql = format!(
-                "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-                     duration_us = duration_us + excluded.duration_us,
-                     bytes_out = bytes_out + excluded.bytes_out,
-                     bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart"
-            );
-            self.transaction.prepare_cached(&sql)?.execute(params![
+        for (sql, time) in ADD_CALLS.iter().zip(spans::times(calls.last_ms)) {
+            self.transaction.prepare_cached(sql)?.execute(params![
                 time,
                 calls.endpoint,
                 calls.side,
@@ -377,6 +371,18 @@ impl Writing<'_> {
         Ok(())
     }
 }
+
+static ADD_CALLS: LazyLock<[String; 3]> = LazyLock::new(|| {
+    spans::forms("calls", |table| {
+        format!(
+            "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
+                 duration_us = duration_us + excluded.duration_us,
+                 bytes_out = bytes_out + excluded.bytes_out,
+                 bytes_in = bytes_in + excluded.bytes_in, apart = apart + excluded.apart"
+        )
+    })
+});
 
 /// The number of an endpoint, new if need be.
 fn numbered(

@@ -548,7 +548,7 @@ fn old_counts_go_step_by_step_and_totals_stay() {
     assert_eq!(
         (totals[0].calls, totals[0].first_unix_ms),
         (6, old),
-        "the oldest day is gone, the total is not"
+        "the oldest day and with it its month are gone, the total is not"
     );
     let hours = reader.hourly(Some("r"), 0).unwrap();
     assert_eq!(hours.len(), 5, "only what is young is kept by the hour: {hours:?}");
@@ -557,6 +557,33 @@ fn old_counts_go_step_by_step_and_totals_stay() {
     assert_eq!(reader.comparisons(0).unwrap(), []);
     // What lies before the hourly counts is taken from its day.
     assert_eq!(reader.totals(recent).unwrap()[0].calls, 6);
+}
+
+#[test]
+fn a_new_endpoint_has_no_calls_of_a_forgotten_one_whose_month_is_kept() {
+    let (_folder, path) = place();
+    let ledger = Ledger::open(&path).unwrap();
+    let oldest_kept = T0 - (DAILY_KEPT_DAYS - 1) * DAY_MS;
+    let month_began = oldest_kept / DAY_MS / 32 * 32 * DAY_MS;
+    assert!(month_began < T0 - (DAILY_KEPT_DAYS + 1) * DAY_MS, "{T0} leaves no room");
+    let mut first = batch_with(vec![count("r", None, "GET", 2, 1, oldest_kept)], oldest_kept);
+    first.discovered = vec![discovered("/old", 1, month_began)];
+    record_all(&ledger, [first]);
+    ledger.flush(PATIENCE).unwrap();
+    // What is old goes after a batch is flushed: with the second one that of the first has been done.
+    for at in [T0, T0 + HOUR_MS] {
+        record_all(&ledger, [batch_with(vec![], at)]);
+        ledger.flush(PATIENCE).unwrap();
+    }
+    assert_eq!(Reader::open(&path).unwrap().discovered(0).unwrap(), [], "forgotten");
+    let later = T0 + 2 * HOUR_MS;
+    let mut new = batch_with(vec![], later);
+    new.discovered = vec![discovered("/new", 1, later)];
+    record_all(&ledger, [new]);
+    ledger.close(PATIENCE).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.discovered(0).unwrap()[0].calls, 1);
+    assert_eq!(calls_of(&path, "r"), 1);
 }
 
 #[test]
