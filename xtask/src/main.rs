@@ -22,7 +22,7 @@ Usage: cargo xtask COMMAND
   lint                            formatting, clippy, the edges between crates
   bench [CASE…]                   CPU per request beside nginx, HAProxy and Envoy, in one run
   bench instructions [CASE…]      instructions per request, by callgrind
-  bench counting [CASE…]          the same beside a build that does not count
+  bench counting [CASE…]          instructions and CPU beside a build that does not count
   bench import                    lines of an access log a second, beside goaccess
   fuzz [TARGET] [--seconds 60]    the fuzz targets, for a while altogether
   discovery-score [FILE…]         precision and recall of discovered endpoints on GitHub's interface and OpenAPI FILEs

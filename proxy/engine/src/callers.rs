@@ -76,8 +76,8 @@ impl<T: Copy> Remembered<T> {
     }
 }
 
-/// The same for user agents, which every call has: texts that are no secret are compared themselves, for a third of what
-/// the keyed hash takes.
+/// The same for user agents, which every call has: texts that are no secret are compared themselves, for half of the
+/// instructions that the keyed hash takes.
 #[derive(Default)]
 struct Agents(Vec<Option<(Box<[u8]>, Family)>>);
 
@@ -448,6 +448,19 @@ mod tests {
             (counts[0].kind, counts[0].calls, counts[0].different.count()),
             (CallerKind::Client, 3, 2)
         );
+    }
+
+    #[test]
+    fn user_agents_that_share_a_place_keep_their_families() {
+        let (curl, wget) = (b"curl/8.0 (x) same end", b"Wget/1.0 (x) same end");
+        assert_eq!(Agents::place(curl), Agents::place(wget));
+        let long = [&b"curl/8.0 "[..], &[b'x'; AGENT_BYTES_MAX]].concat();
+        let mut agents = Agents::default();
+        for text in [&curl[..], wget, curl, wget, &long, b"", curl] {
+            assert_eq!(agents.family(text), Family::of(text), "{}", text.escape_ascii());
+        }
+        assert_ne!(Family::of(curl), Family::of(wget));
+        assert!(agents.0.iter().flatten().all(|(known, _)| known.len() <= AGENT_BYTES_MAX));
     }
 
     #[test]

@@ -112,6 +112,11 @@ pub fn run(options: Options, announce: &mut dyn std::io::Write) -> Result<(), St
     if !read.warnings.is_empty() {
         tracing::warn!("{}", read.warnings);
     }
+    if cfg!(feature = "without-counting") {
+        tracing::warn!(
+            "built with the feature without-counting: no call is counted, every route will look dead"
+        );
+    }
 
     // Before anybody is told that it runs: whoever stops it at once gets a drain as well.
     let signals = control.block_on(async { Signals::hear() }).map_err(StartError::Signals)?;

@@ -51,14 +51,14 @@ fn lines(proxy: &Proxy) -> usize {
 }
 
 fn flood(proxy: &Proxy, from: usize, to: usize) {
-    let share = (to - from) / CONNECTIONS;
+    let share = |connection| from + connection * (to - from) / CONNECTIONS;
     std::thread::scope(|scope| {
         for connection in 0..CONNECTIONS {
-            let (from, address) = (from + connection * share, proxy.address());
+            let (names, address) = (share(connection)..share(connection + 1), proxy.address());
             scope.spawn(move || {
                 let stream = TcpStream::connect(address).unwrap();
-                for first in (from..from + share).step_by(PIPELINED) {
-                    pipeline(&stream, first, PIPELINED.min(from + share - first));
+                for first in names.clone().step_by(PIPELINED) {
+                    pipeline(&stream, first, PIPELINED.min(names.end - first));
                 }
             });
         }
