@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use starve_ledger::{
-    Batch, ComparisonCount, Count, DAILY_KEPT_DAYS, DiscoveredCount, Event, EventKind, FieldDelta,
-    HOURLY_KEPT_DAYS, Ledger, LedgerError, Reader, Sample,
+    Batch, ComparisonCount, Count, DiscoveredCount, Event, EventKind, FieldDelta, Ledger, LedgerError,
+    Reader, Sample,
 };
 use starve_migration::Side;
 use tempfile::TempDir;
@@ -512,94 +512,4 @@ fn stops_and_holes_in_the_counting_are_known() {
     assert_eq!(coverage.gaps.len(), 1);
     let gap = coverage.gaps[0];
     assert_eq!((gap.from_unix_ms, gap.until_unix_ms, gap.clean), (T0 + 10_000, again, true));
-}
-
-#[test]
-fn old_counts_go_step_by_step_and_totals_stay() {
-    let (_folder, path) = place();
-    let ledger = Ledger::open(&path).unwrap();
-    let old = T0 - (DAILY_KEPT_DAYS + 3) * DAY_MS;
-    let mut first = batch_with(vec![count("r", Some(Side::Legacy), "GET", 2, 1, old)], old);
-    first.discovered = vec![discovered("/old", 1, old)];
-    first.events = vec![Event {
-        at_unix_ms: old,
-        kind: EventKind::Start,
-        route: None,
-        from: None,
-        to: None,
-        text: "began".into(),
-    }];
-    first.comparisons = vec![ComparisonCount { route: "r".into(), verdict: "equal".into(), n: 1 }];
-    let recent = T0 - (HOURLY_KEPT_DAYS + 1) * DAY_MS;
-    let second = batch_with(vec![count("r", Some(Side::Legacy), "GET", 2, 1, recent)], recent);
-    record_all(&ledger, [first]);
-    ledger.flush(PATIENCE).unwrap();
-    record_all(&ledger, [second]);
-    ledger.flush(PATIENCE).unwrap();
-    // One batch an hour is enough for the hourly step.
-    for hour in 0..5 {
-        let at = T0 + hour * HOUR_MS;
-        record_all(&ledger, [batch_with(vec![count("r", Some(Side::Legacy), "GET", 2, 1, at)], at)]);
-        ledger.flush(PATIENCE).unwrap();
-    }
-    ledger.close(PATIENCE).unwrap();
-    let reader = Reader::open(&path).unwrap();
-    let totals = reader.totals(0).unwrap();
-    assert_eq!(
-        (totals[0].calls, totals[0].first_unix_ms),
-        (6, old),
-        "the oldest day and with it its month are gone, the total is not"
-    );
-    let hours = reader.hourly(Some("r"), 0).unwrap();
-    assert_eq!(hours.len(), 5, "only what is young is kept by the hour: {hours:?}");
-    assert_eq!(reader.discovered(0).unwrap(), []);
-    assert_eq!(reader.events(9).unwrap(), []);
-    assert_eq!(reader.comparisons(0).unwrap(), []);
-    // What lies before the hourly counts is taken from its day.
-    assert_eq!(reader.totals(recent).unwrap()[0].calls, 6);
-}
-
-#[test]
-fn a_new_endpoint_has_no_calls_of_a_forgotten_one_whose_month_is_kept() {
-    let (_folder, path) = place();
-    let ledger = Ledger::open(&path).unwrap();
-    let oldest_kept = T0 - (DAILY_KEPT_DAYS - 1) * DAY_MS;
-    let month_began = oldest_kept / DAY_MS / 32 * 32 * DAY_MS;
-    assert!(month_began < T0 - (DAILY_KEPT_DAYS + 1) * DAY_MS, "{T0} leaves no room");
-    let mut first = batch_with(vec![count("r", None, "GET", 2, 1, oldest_kept)], oldest_kept);
-    first.discovered = vec![discovered("/old", 1, month_began)];
-    record_all(&ledger, [first]);
-    ledger.flush(PATIENCE).unwrap();
-    // What is old goes after a batch is flushed: with the second one that of the first has been done.
-    for at in [T0, T0 + HOUR_MS] {
-        record_all(&ledger, [batch_with(vec![], at)]);
-        ledger.flush(PATIENCE).unwrap();
-    }
-    assert_eq!(Reader::open(&path).unwrap().discovered(0).unwrap(), [], "forgotten");
-    let later = T0 + 2 * HOUR_MS;
-    let mut new = batch_with(vec![], later);
-    new.discovered = vec![discovered("/new", 1, later)];
-    record_all(&ledger, [new]);
-    ledger.close(PATIENCE).unwrap();
-    let reader = Reader::open(&path).unwrap();
-    assert_eq!(reader.discovered(0).unwrap()[0].calls, 1);
-    assert_eq!(calls_of(&path, "r"), 1);
-}
-
-#[test]
-fn a_clock_that_jumps_ahead_does_not_empty_the_ledger() {
-    let (_folder, path) = place();
-    let ledger = Ledger::open(&path).unwrap();
-    for day in 0..10 {
-        let at = T0 + day * DAY_MS;
-        record_all(&ledger, [batch_with(vec![count("r", None, "GET", 4, 1, at)], at)]);
-    }
-    ledger.flush(PATIENCE).unwrap();
-    let wrong = T0 + 30 * 365 * DAY_MS;
-    record_all(&ledger, [batch_with(vec![count("r", None, "GET", 4, 1, wrong)], wrong)]);
-    ledger.close(PATIENCE).unwrap();
-    let days = rusqlite::Connection::open(&path).unwrap();
-    let days: i64 = days.query_row("SELECT count(*) FROM calls_daily", [], |row| row.get(0)).unwrap();
-    assert_eq!(days, 10, "ten days and the wrong one, less the oldest");
-    assert_eq!(calls_of(&path, "r"), 11, "a month is kept until its last day goes");
 }
