@@ -34,6 +34,8 @@ pub(crate) struct Store {
     retained_at_unix_ms: u64,
     run: Option<Run>,
     names: Names,
+    /// SQLite's `data_version` when `names` was right.
+    names_version: i64,
 }
 
 /// The row of `runs` that is being extended.
@@ -66,6 +68,7 @@ impl Store {
             retained_at_unix_ms: u64::try_from(retained_ms).unwrap_or(0),
             run: None,
             names: Names::default(),
+            names_version: 0,
         })
     }
 
@@ -107,6 +110,12 @@ impl Store {
         if mark(&transaction, "applied_batch")? >= number {
             // The commit before came through although it reported an error.
             return Ok(self.run);
+        }
+        // An import may have given names up, and their numbers may be others' now.
+        let version = transaction.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if self.names_version != version {
+            self.names = Names::default();
+            self.names_version = version;
         }
         let mut writing = Writing { transaction: &transaction, names: &mut self.names };
         writing.counts(&batch.counts)?;

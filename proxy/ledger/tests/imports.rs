@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use starve_ledger::{
-    Batch, Count, ImportedEndpoint, ImportedInventory, Importer, Ledger, LedgerError, LogCount, LogEndpoint,
-    LogFile, LogSource, Reader, Replaced,
+    Batch, Count, DiscoveredCount, ImportedEndpoint, ImportedInventory, Importer, Ledger, LedgerError,
+    LogCount, LogEndpoint, LogFile, LogSource, Reader, Replaced,
 };
 use starve_migration::Side;
 use tempfile::TempDir;
@@ -199,6 +199,55 @@ fn the_history_of_a_log_follows_when_endpoints_turn_out_to_be_one() {
             rows.iter().map(|row| (row.template.as_str(), row.calls, row.apart, row.first_unix_ms)).collect();
         assert_eq!(found, [("/t/c", 100, 0, at), ("/t/{value}", calls, apart, old)], "{since}");
     }
+    assert_eq!(names(&path), ["/t/c", "/t/{value}"], "what has no calls left takes no place");
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut statement = connection.prepare("SELECT name FROM endpoints ORDER BY name").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_running_proxy_does_not_count_under_the_number_of_a_name_that_an_import_gave_up() {
+    let (_folder, path) = place();
+    let endpoint = |path: &str| LogEndpoint::Discovered(path.to_owned());
+    let name = |path: &str| (path.to_owned(), "GET".into());
+    let rename = |from, to| starve_ledger::Rename { from: name(from), to: name(to) };
+    let ledger = Ledger::open(&path).unwrap();
+    let record = |batch| {
+        ledger.record(batch).unwrap();
+        ledger.flush(Duration::from_secs(30)).unwrap();
+    };
+    let mut importer = Importer::open(&path).unwrap();
+    let log = |importer: &mut Importer, path: &str| {
+        importer.log(&source("web"), &file(path, T0, T0), &[endpoint(path)], &[count(0, 5, T0)]).unwrap();
+    };
+    // What is old goes with the first batch, and with it all that the proxy knows of numbers.
+    record(Batch::new(T0 - 2_000, T0 - 1_000));
+    // The proxy learns the number of a name that only the log has calls of, and the import gives it up.
+    log(&mut importer, "/a");
+    log(&mut importer, "/b");
+    let mut batch = Batch::new(T0 - 1_000, T0);
+    batch.renames = vec![rename("/a", "/b")];
+    record(batch);
+    importer.rename_logs(&[rename("/b", "/c")]).unwrap();
+    importer.rename_logs(&[rename("/c", "/d")]).unwrap();
+    assert_eq!(names(&path), ["/d"]);
+    let mut batch = Batch::new(T0, T0 + 1_000);
+    batch.discovered = vec![DiscoveredCount {
+        template: "/b".to_owned(),
+        method: "GET".into(),
+        class: 2,
+        calls: 3,
+        duration_us: 500,
+        apart: 0,
+        last_at_unix_ms: T0,
+    }];
+    record(batch);
+    let rows = Reader::open(&path).unwrap().discovered(0).unwrap();
+    let found: Vec<_> = rows.iter().map(|row| (row.template.as_str(), row.calls)).collect();
+    assert_eq!(found, [("/b", 3), ("/d", 10)]);
 }
 
 /// Every row of the logs but for the endpoints' numbers, in order.

@@ -132,7 +132,7 @@ impl Importer {
     }
 
     /// Adds up the calls of logs of discovered endpoints that turned out to be one; those that were counted live stay
-    /// where they are.
+    /// where they are. A name that is left without calls is given up.
     ///
     /// # Errors
     /// The ledger cannot be written; it is as it was.
@@ -146,10 +146,14 @@ impl Importer {
                 found.push(((old, from.1.to_string()), (new, to.1.to_string())));
             }
             if found.len() > SEARCHED_MAX {
-                return rename::logs_at_once(transaction, &found);
+                rename::logs_at_once(transaction, &found)?;
+            } else {
+                for ((old, was), (new, method)) in &found {
+                    rename::logs(transaction, (*old, was), (*new, method))?;
+                }
             }
-            for ((old, was), (new, method)) in &found {
-                rename::logs(transaction, (*old, was), (*new, method))?;
+            for ((old, _), _) in &found {
+                rename::forget_if_empty(transaction, *old)?;
             }
             Ok(())
         })
