@@ -6,6 +6,7 @@
 mod answer;
 mod drive;
 mod exchange;
+mod switch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use http::header::UPGRADE;
 use starve_config::ServerPlan;
 use starve_http::{Body, Error, ErrorKind, Request, Response};
 use starve_telemetry::worker_index;
@@ -25,8 +27,8 @@ use crate::replay::Spare;
 use crate::server::Server;
 use crate::tls::Offer;
 
-use self::answer::Streamed;
 use self::exchange::{Failed, exchange};
+use self::switch::Switch;
 
 /// Requests at once on a connection, if the server allows as many; then another connection is opened.
 const STREAMS_MAX: usize = 100;
@@ -94,6 +96,11 @@ impl Connection {
         self.state.streams.load(Relaxed) < STREAMS_MAX.min(self.sender.current_max_send_streams())
     }
 
+    /// Whether the server's settings are known: they come before all else that it says (RFC 9113 §3.4).
+    fn is_settled(&self) -> bool {
+        self.state.heard.load(Relaxed) > 0
+    }
+
     fn is_idle_since(&self, time: Duration) -> bool {
         let used = || *self.state.used.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.streams.load(Relaxed) == 0 && used().elapsed() >= time
@@ -128,18 +135,16 @@ impl Http2Pool {
         &self.shards[worker_index().min(self.shards.len() - 1)]
     }
 
-    fn take(&self) -> Option<Lease> {
-        let open = self.shard().open();
-        open.iter().find(|connection| connection.is_good() && connection.has_room()).map(Connection::lease)
+    /// A place on a connection; on one whose server's settings are known, where the request depends on them.
+    fn take(&self, settled: bool) -> Option<Lease> {
+        let fits = |open: &&Connection| open.is_good() && open.has_room() && (!settled || open.is_settled());
+        self.shard().open().iter().find(fits).map(Connection::lease)
     }
 
-    async fn take_or_open(&self, server: &Server) -> Result<Opened, Error> {
-        if let Some(lease) = self.take() {
-            return Ok(Opened::Http2(lease));
-        }
+    async fn take_or_open(&self, server: &Server, settled: bool) -> Result<Opened, Error> {
         let shard = self.shard();
         let _one_at_a_time = shard.opening.lock().await;
-        if let Some(lease) = self.take() {
+        if let Some(lease) = self.take(settled) {
             return Ok(Opened::Http2(lease));
         }
         let stream = server.dial(Offer::Configured, None).await?;
@@ -147,9 +152,11 @@ impl Http2Pool {
         if !is_plain && !stream.chose_http2() {
             return Ok(Opened::Http1(stream));
         }
-        let connection = start(stream).await.map_err(|error| {
-            Error::new(ErrorKind::Connect, format!("HTTP/2 with {}", server.authority)).with_source(error)
-        })?;
+        let context = || format!("HTTP/2 with {}", server.authority);
+        let started = tokio::time::timeout(server.timeouts.connect, start(stream, settled)).await;
+        let connection = started
+            .map_err(|_elapsed| Error::new(ErrorKind::ConnectTimeout, context()))?
+            .map_err(|error| Error::new(ErrorKind::Connect, context()).with_source(error))?;
         let lease = connection.lease();
         let mut open = shard.open();
         open.retain(Connection::is_good);
@@ -181,8 +188,8 @@ impl Shard {
     }
 }
 
-async fn start(stream: Stream) -> Result<Connection, h2::Error> {
-    let (sender, connection) = Builder::new()
+async fn start(stream: Stream, settled: bool) -> Result<Connection, h2::Error> {
+    let (sender, mut connection) = Builder::new()
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -190,23 +197,27 @@ async fn start(stream: Stream) -> Result<Connection, h2::Error> {
         .max_header_list_size(HEAD_BYTES_MAX)
         .handshake(stream)
         .await?;
+    let mut ping = connection.ping_pong();
+    if settled && let Some(ping) = &mut ping {
+        drive::settle(&mut connection, ping).await?;
+    }
     let state = Arc::new(State {
         streams: AtomicUsize::new(0),
-        heard: AtomicU64::new(0),
+        heard: AtomicU64::new(u64::from(settled)),
         is_retired: AtomicBool::new(false),
         used: Mutex::new(Instant::now()),
     });
     // Ends with the connection: when the server closes it, or when the last sender is dropped and the last
     // exchange is over. What goes wrong on it surfaces at the requests in flight.
-    tokio::spawn(drive::drive(connection, state.clone()));
+    tokio::spawn(drive::drive(connection, ping, state.clone()));
     Ok(Connection { sender, state })
 }
 
 /// What became of a request for HTTP/2.
 pub(crate) enum Sent {
     Answered(Response),
-    /// The server chose HTTP/1.1: the request is unsent, and the connection good for it.
-    Http1(Request, Stream),
+    /// It is a matter of HTTP/1.1, and unsent. Where the server chose that, with a connection that is good for it.
+    Http1(Request, Option<Stream>),
 }
 
 /// Sends a request over HTTP/2.
@@ -221,24 +232,31 @@ pub(crate) async fn send(
     budget: &Budget,
 ) -> Result<Sent, Error> {
     let in_use = InUse::new(server, place);
+    let is_switch = request.headers().contains_key(UPGRADE);
+    if is_switch && !Switch::can_be_asked_for(&request) {
+        return Ok(Sent::Http1(request, None));
+    }
     let mut tries = 0;
     loop {
         tries += 1;
         // Boxed: the room for name look-up and handshakes would be carried by every request.
-        let lease = match pool.take() {
+        let lease = match pool.take(is_switch) {
             Some(lease) => lease,
-            None => match Box::pin(pool.take_or_open(server)).await {
+            None => match Box::pin(pool.take_or_open(server, is_switch)).await {
                 Ok(Opened::Http2(lease)) => lease,
-                Ok(Opened::Http1(stream)) => return Ok(Sent::Http1(request, stream)),
+                Ok(Opened::Http1(stream)) => return Ok(Sent::Http1(request, Some(stream))),
                 Err(error) => return Err(error.with_unsent(request)),
             },
         };
+        if is_switch && !lease.0.sender.is_extended_connect_protocol_enabled() {
+            return Ok(Sent::Http1(request, None));
+        }
         let spare = Spare::of(&mut request);
         let (head, body) = request.into_parts();
         let mut again = Request::from_parts(head.clone(), Body::empty());
         match exchange(server, lease, Request::from_parts(head, body)).await {
             Ok(answered) => {
-                let (head, body) = Streamed::of(answered, in_use, server.timeouts.idle);
+                let (head, body) = answered.split(in_use, server.timeouts.idle);
                 return Ok(Sent::Answered(Response::from_parts(head, body)));
             }
             Err(Failed::Unsent) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use http::header::{HOST, HeaderValue, UPGRADE};
+use http::header::{HOST, HeaderValue};
 use starve_config::{HostPolicy, Protocol, ServerPlan, UpstreamPlan, UpstreamTimeouts};
 use starve_http::{ClientConnection, Error, ErrorKind, Request, Response};
 use starve_http1::{Connection, Fields};
@@ -95,7 +95,6 @@ impl Server {
         }
     }
 
-    /// A switch of protocols is a matter of HTTP/1.1 (RFC 9113 §8.6).
     async fn call_http2(
         self: &Arc<Self>,
         pool: &Http2Pool,
@@ -103,15 +102,17 @@ impl Server {
         place: &Place,
         budget: &Budget,
     ) -> Result<Response, Error> {
-        if request.headers().contains_key(UPGRADE) || pool.prefers_http1.load(Relaxed) {
+        if pool.prefers_http1.load(Relaxed) {
             return send(self, &mut request, place, Fields::Parsed).await;
         }
         match http2::send(self, pool, request, place, budget).await? {
             Sent::Answered(response) => Ok(response),
-            Sent::Http1(mut request, stream) => {
-                // It was offered both; it is not asked again.
-                pool.prefers_http1.store(true, Relaxed);
-                self.pool.put(Connection::new(stream));
+            Sent::Http1(mut request, chosen) => {
+                if let Some(stream) = chosen {
+                    // It was offered both; it is not asked again.
+                    pool.prefers_http1.store(true, Relaxed);
+                    self.pool.put(Connection::new(stream));
+                }
                 send(self, &mut request, place, Fields::Parsed).await
             }
         }

@@ -28,5 +28,5 @@ pub use programs::{Service, program, script};
 pub use proxy::{Proxy, Stopped, Successor};
 pub use report::Report;
 pub use site::Site;
-pub use wait::{DEADLINE, eventually};
+pub use wait::{DEADLINE, eventually, eventually_within};
 pub use wire::Head;

@@ -28,18 +28,24 @@ pub(super) struct Streamed {
     silence_max: Duration,
 }
 
-impl Streamed {
-    pub(super) fn of(answered: Answered, in_use: InUse, silence_max: Duration) -> (response::Parts, Body) {
-        let Answered { head, content, upload, lease } = answered;
+impl Answered {
+    /// Head and content; a switch that the server agrees to has its stream in the head.
+    pub(super) fn split(self, in_use: InUse, silence_max: Duration) -> (response::Parts, Body) {
+        let Self { head, content, upload, lease, switch } = self;
+        if let Some((switch, outgoing)) = switch.filter(|_| head.status.is_success()) {
+            return (switch.agreed(head, outgoing, content, (lease, in_use)), Body::empty());
+        }
         if content.is_end_stream() {
             return (head, Body::empty());
         }
         let content = Incoming::new(content, &head.headers);
         let silence = LazyTimer::new(Instant::now() + silence_max);
-        let body = Body::wrap(Self { content, upload, lease: Some((lease, in_use)), silence, silence_max });
-        (head, body)
+        let lease = Some((lease, in_use));
+        (head, Body::wrap(Streamed { content, upload, lease, silence, silence_max }))
     }
+}
 
+impl Streamed {
     /// Whether an error comes behind the last byte that the head has said. A server that has answered before the request
     /// was whole asks with NO_ERROR not to be sent the rest, behind the end of its answer (RFC 9113 §8.1), which the
     /// library keeps across the reset; an answer of unsaid length without that end breaks off.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::Connection;
-use h2::{Ping, PingPong};
+use h2::{Ping, PingPong, Reason};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::State;
@@ -19,15 +19,24 @@ use crate::dial::Stream;
 /// does not say so in the same time again. It is asked once per silence: servers of gRPC take more for a flood.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn drive(connection: Connection<Stream, Bytes>, state: Arc<State>) {
+/// Waits until the server's settings are known, which come before the answer to a PING.
+pub(super) async fn settle(
+    connection: &mut Connection<Stream, Bytes>,
+    ping: &mut PingPong,
+) -> Result<(), h2::Error> {
+    ping.send_ping(Ping::opaque())?;
+    poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Err(Reason::NO_ERROR.into())),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Pending => ping.poll_pong(cx).map_ok(drop),
+    })
+    .await
+}
+
+pub(super) async fn drive(connection: Connection<Stream, Bytes>, ping: Option<PingPong>, state: Arc<State>) {
     let mut connection = pin!(connection);
-    let mut watch = Watch {
-        ping: connection.ping_pong(),
-        asked: Asked::Not,
-        heard: 0,
-        sleep: Box::pin(sleep(PATIENCE)),
-        state: state.clone(),
-    };
+    let mut watch =
+        Watch { ping, asked: Asked::Not, heard: 0, sleep: Box::pin(sleep(PATIENCE)), state: state.clone() };
     poll_fn(|cx| match connection.as_mut().poll(cx) {
         // How it ended shows in the exchanges.
         Poll::Ready(_ended) => Poll::Ready(()),

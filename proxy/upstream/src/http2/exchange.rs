@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, response};
@@ -21,6 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Lease;
+use super::switch::Switch;
 use crate::send::kind_of_body;
 use crate::server::Server;
 
@@ -41,6 +43,8 @@ pub(super) struct Answered {
     pub(super) content: RecvStream,
     pub(super) upload: Option<Upload>,
     pub(super) lease: Lease,
+    /// The request was one to switch protocols, and the way to the server is still open.
+    pub(super) switch: Option<(Switch, SendStream<Bytes>)>,
 }
 
 /// A request that is still being sent while its answer comes: by a task of its own, so that neither direction waits for
@@ -86,14 +90,16 @@ impl Upload {
 }
 
 pub(super) async fn exchange(server: &Server, lease: Lease, request: Request) -> Result<Answered, Failed> {
-    let (head, body) = write(server, request)?;
+    let (mut parts, body) = request.into_parts();
+    let switch = Switch::of(&mut parts);
+    let (head, body) = write(server, Request::from_parts(parts, body))?;
     let mut sender = lease.0.sender.clone();
     if poll_fn(|cx| sender.poll_ready(cx)).await.is_err() {
         lease.0.state.is_retired.store(true, Relaxed);
         return Err(Failed::Unsent);
     }
     let (is_empty, length) = (body.is_end_stream(), said_length(head.headers()));
-    let (answer, stream) = match sender.send_request(head, is_empty) {
+    let (answer, stream) = match sender.send_request(head, is_empty && switch.is_none()) {
         Ok(begun) => begun,
         Err(error) => {
             // It closes, or has used up its numbers; in no case is it of further use.
@@ -105,8 +111,12 @@ pub(super) async fn exchange(server: &Server, lease: Lease, request: Request) ->
             return Err(Failed::Broken(Error::new(ErrorKind::BadRequest, context).with_source(error)));
         }
     };
-    let content = (!is_empty).then(|| Outgoing::new(stream, body, length));
-    wait(server, lease, answer, content).await
+    let Some(switch) = switch else {
+        let content = (!is_empty).then(|| Outgoing::new(stream, body, length));
+        return wait(server, lease, answer, content).await;
+    };
+    let answered = wait(server, lease, answer, None).await?;
+    Ok(Answered { switch: Some((switch, stream)), ..answered })
 }
 
 /// Sends the content and waits for the head of the answer, whichever comes first.
@@ -163,7 +173,7 @@ async fn wait(
     let (head, incoming) = outcome.await?.into_parts();
     lease.0.state.heard.fetch_add(1, Relaxed);
     let upload = content.map(|content| Upload::go_on(content, server.timeouts.idle));
-    Ok(Answered { head, content: incoming, upload, lease })
+    Ok(Answered { head, content: incoming, upload, lease, switch: None })
 }
 
 /// The request as HTTP/2 wants it (RFC 9113 §8.3.1): the target with scheme and authority, no `Host`.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use e2e::{After, Origin, Proxy, Site, eventually};
+use e2e::{After, DEADLINE, Origin, Proxy, Site, eventually, eventually_within};
 use serde_json::Value;
 
 fn legacy() -> Origin {
@@ -118,7 +118,7 @@ fn an_inventory_of_a_hundred_thousand_lines_is_in_force_and_one_more_is_refused(
     let before = proxy.memory().0;
     let done = proxy.starve(&["import", "routes", "routes.txt"]).ok();
     assert!(done.stdout.contains("100000 endpoints imported"), "{}", done.stdout);
-    eventually("the inventory in force", || {
+    eventually_within(DEADLINE * 4, "the inventory in force", || {
         let listed = proxy.metrics().get("starve_inventory_routes", &[]);
         if listed == Some(100_000.0) { Ok(()) } else { Err(format!("{listed:?}")) }
     });

@@ -3,6 +3,7 @@
 mod ambiguous;
 mod bodies;
 mod clients;
+mod extended;
 mod failures;
 mod heads;
 mod http2;
