@@ -23,7 +23,7 @@ import peers
 
 WARM_UP, COUNTED = 2_000, 4_000
 # Five percent above what was measured last: libraries and compilers differ a little.
-MOST = {"h1": 29_500, "h2": 57_500, "tls": 41_500}
+MOST = {"h1": 25_500, "h2": 50_500, "tls": 37_000}
 CASES = {
     "h1": lambda p, n: ["h2load", "--h1", "-c16", f"-n{n}", f"http://127.0.0.1:{p.plain}/bench/7"],
     "h2": lambda p, n: ["h2load", "-c2", "-m16", f"-n{n}", f"https://127.0.0.1:{p.tls}/bench/7"],

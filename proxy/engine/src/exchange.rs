@@ -116,24 +116,22 @@ impl Exchange {
     }
 
     /// Finds out which operation the call is for, where the route counts them.
-    pub(crate) fn seek_operation(&mut self, route: &Route, worker: usize, request: Request) -> Request {
-        let Some(protocol) = route.operations() else { return request };
-        let (request, seeking) = Seeking::begin(protocol, &route.kept.operations, worker, request);
-        self.seeking = seeking.map(Box::new);
-        request
+    pub(crate) fn seek_operation(&mut self, route: &Route, worker: usize, request: &mut Request) {
+        if let Some(protocol) = route.operations() {
+            let seeking = Seeking::begin(protocol, &route.kept.operations, worker, request);
+            self.seeking = seeking.map(Box::new);
+        }
     }
 
     /// Counts the request's body: by its declared length, else as it comes.
-    pub(crate) fn count_upload(&mut self, request: Request) -> Request {
-        let Some(call) = self.call.as_mut().filter(|_| !request.body().is_end_stream()) else {
-            return request;
-        };
-        if let Some(length) = request.body().size_hint().exact() {
-            call.request_bytes(length);
-            return request;
+    pub(crate) fn count_upload(&mut self, request: &mut Request) {
+        let body = request.body_mut();
+        let Some(call) = self.call.as_mut().filter(|_| !body.is_end_stream()) else { return };
+        if let Some(length) = body.size_hint().exact() {
+            return call.request_bytes(length);
         }
         let received = self.received.insert(Arc::default()).clone();
-        request.map(|body| Body::wrap(Observed::new(body, Upload(received))))
+        *body = Body::wrap(Observed::new(std::mem::take(body), Upload(received)));
     }
 
     pub(crate) fn answered_by(&mut self, side: Side) {

@@ -152,10 +152,10 @@ impl Seeking {
         protocol: Protocol,
         operations: &Arc<Operations>,
         worker: usize,
-        request: Request,
-    ) -> (Request, Option<Self>) {
+        request: &mut Request,
+    ) -> Option<Self> {
         if matches!(*request.method(), Method::OPTIONS | Method::HEAD | Method::TRACE) {
-            return (request, None);
+            return None;
         }
         let seeking = |peek| {
             let peek = Arc::new(Mutex::new(Some(peek)));
@@ -163,11 +163,13 @@ impl Seeking {
         };
         if request.body().is_end_stream() {
             let peek = Peek::of_query(protocol, request.uri().query().unwrap_or_default());
-            return (request, Some(seeking(peek)));
+            return Some(seeking(peek));
         }
         let seeking = seeking(Peek::new(protocol, media_type(request.headers())));
         let watch = Watch(seeking.peek.clone());
-        (request.map(|body| Body::wrap(Observed::new(body, watch))), Some(seeking))
+        let body = request.body_mut();
+        *body = Body::wrap(Observed::new(std::mem::take(body), watch));
+        Some(seeking)
     }
 
     /// The call has ended.

@@ -8,7 +8,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
-use http::{Method, Uri};
+use http::{Method, Uri, request};
 use http_body::Body as _;
 use starve_config::Plan;
 use starve_http::{Body, Error, ErrorKind, Observed, Request, Response, hygiene, rescue};
@@ -74,10 +74,12 @@ fn begin(
     in_flight: InFlight,
 ) -> Result<Begun, (Refusal, InFlight)> {
     let generation = shared.live.load();
-    let (request, switch) = match clean(shared, &generation.plan, request, peer) {
-        Ok(cleaned) => cleaned,
+    let (mut head, mut body) = request.into_parts();
+    let switch = match clean(shared, &generation.plan, (&mut head, &mut body), peer) {
+        Ok(switch) => switch,
         Err(refusal) => return Err((refusal, in_flight)),
     };
+    let mut request = Request::from_parts(head, body);
     let Some(place) = shared.admission.enter(worker) else {
         return Err((Refusal::overloaded(), in_flight));
     };
@@ -85,8 +87,8 @@ fn begin(
     let client = callers::client(request.headers(), peer.address.ip(), &generation.plan.trusted_proxies);
     let occupied = (in_flight, place);
     let mut exchange = Exchange::begin(&route, listed, &request, occupied, shared, worker, client);
-    let request = exchange.count_upload(request);
-    let request = exchange.seek_operation(&route, worker, request);
+    exchange.count_upload(&mut request);
+    exchange.seek_operation(&route, worker, &mut request);
     let answering = route.answer(shared, request, &mut exchange, peer);
     Ok(Begun { shared: shared.clone(), route, exchange, switch, answering })
 }
@@ -124,33 +126,32 @@ impl Begun {
 fn clean(
     shared: &Shared,
     plan: &Plan,
-    request: Request,
+    (head, body): (&mut request::Parts, &mut Body),
     peer: Peer,
-) -> Result<(Request, Option<Switch>), Refusal> {
-    let (mut head, body) = request.into_parts();
+) -> Result<Option<Switch>, Refusal> {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > shared.limits.uri_bytes {
         return Err(Refusal::new("uri_too_long", ErrorKind::TargetTooLong));
     }
-    hygiene::check_request(&mut head).map_err(Refusal::of)?;
-    settle_target(&mut head)?;
-    let body = limit(body, shared.limits.body_bytes)?;
+    hygiene::check_request(head).map_err(Refusal::of)?;
+    settle_target(head)?;
+    limit(body, shared.limits.body_bytes)?;
     let version = head.version;
     let client = peer.address.ip().to_canonical();
     let trusted = plan.trusts(client);
     let origin = hygiene::Origin { client, tls: peer.tls, trusted };
-    let switch = Switch::asked_for(&mut head)?;
+    let switch = Switch::asked_for(head)?;
     hygiene::prepare_request(&mut head.headers, version, origin);
-    tell_certificate(shared, &mut head, trusted);
+    tell_certificate(shared, head, trusted);
     if let Some(switch) = &switch {
         hygiene::set_upgrade(&mut head.headers, switch.protocol.clone());
     }
-    Ok((Request::from_parts(head, body), switch))
+    Ok(switch)
 }
 
 /// A verified certificate of the client goes on in the field of its listener; what else that field holds is kept only
 /// from a trusted proxy, which may have seen the certificate itself.
-fn tell_certificate(shared: &Shared, head: &mut http::request::Parts, trusted: bool) {
+fn tell_certificate(shared: &Shared, head: &mut request::Parts, trusted: bool) {
     for name in shared.certificate_fields.iter().filter(|_| !trusted) {
         hygiene::remove_spellings(&mut head.headers, name);
     }
@@ -163,7 +164,7 @@ fn tell_certificate(shared: &Shared, head: &mut http::request::Parts, trusted: b
 }
 
 /// One spelling of the path decides what is matched, counted and forwarded.
-fn settle_target(head: &mut http::request::Parts) -> Result<(), Refusal> {
+fn settle_target(head: &mut request::Parts) -> Result<(), Refusal> {
     if head.uri.path() == "*" && head.method == Method::OPTIONS {
         return Ok(());
     }
@@ -181,14 +182,15 @@ fn settle_target(head: &mut http::request::Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn limit(body: Body, max: Option<u64>) -> Result<Body, Refusal> {
-    let Some(max) = max else { return Ok(body) };
+fn limit(body: &mut Body, max: Option<u64>) -> Result<(), Refusal> {
+    let Some(max) = max else { return Ok(()) };
     match body.size_hint().exact() {
         Some(length) if length > max => Err(Refusal::new("body_too_large", ErrorKind::BodyTooLarge)),
-        Some(_) => Ok(body),
+        Some(_) => Ok(()),
         None => {
             let max = usize::try_from(max).unwrap_or(usize::MAX);
-            Ok(Body::wrap(http_body_util::Limited::new(body, max)))
+            *body = Body::wrap(http_body_util::Limited::new(std::mem::take(body), max));
+            Ok(())
         }
     }
 }

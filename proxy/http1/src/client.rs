@@ -3,7 +3,7 @@
 mod answer;
 mod upload;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -29,9 +29,13 @@ use self::upload::Upload;
 /// Interim answers to one request; a server that sends more is broken.
 const INTERIM_MAX: usize = 64;
 
-/// An open connection with no exchange under way.
+/// An open connection with no exchange under way. Boxed, as it moves with each: into the exchange, into the answer,
+/// and back.
 #[derive(Debug)]
-pub struct Connection<S> {
+pub struct Connection<S>(Box<Open<S>>);
+
+#[derive(Debug)]
+struct Open<S> {
     io: Io<S>,
     timer: LazyTimer,
 }
@@ -88,13 +92,14 @@ pub enum Failed {
 
 impl<S: Duplex> Connection<S> {
     pub fn new(stream: S) -> Self {
-        Self { io: Io::new(stream, BytesMut::new()), timer: LazyTimer::new(Instant::now()) }
+        let timer = LazyTimer::new(Instant::now());
+        Self(Box::new(Open { io: Io::new(stream, BytesMut::new()), timer }))
     }
 
     /// Whether a connection that was not used for a while still can be: the server has neither closed it nor
     /// said anything unasked. It may close in the next moment all the same.
     pub fn is_open(&mut self) -> bool {
-        self.io.is_silent()
+        self.0.io.is_silent()
     }
 }
 
@@ -106,13 +111,13 @@ impl<S: Duplex> Connection<S> {
 ///
 /// # Errors
 /// Every way in which there can be no answer; [`Failed`] says what is known about how far the request came.
-pub async fn exchange<S: Duplex, H: Home<S>>(
+pub fn exchange<S: Duplex, H: Home<S>>(
     connection: Connection<S>,
     request: &mut Request,
     waits: Waits,
     form: Fields,
     home: H,
-) -> Result<Response, Failed> {
+) -> impl Future<Output = Result<Response, Failed>> {
     let method = request.method().clone();
     let mut exchange = Exchange {
         connection,
@@ -125,8 +130,11 @@ pub async fn exchange<S: Duplex, H: Home<S>>(
         is_begun: false,
         interims: 0,
     };
-    let head = poll_fn(|cx| exchange.poll_head(cx, request)).await?;
-    Ok(exchange.finish(head))
+    // What an `async fn` is given it carries twice.
+    async move {
+        let head = poll_fn(|cx| exchange.poll_head(cx, request)).await?;
+        Ok(exchange.finish(head))
+    }
 }
 
 struct Exchange<S, H> {
@@ -152,12 +160,12 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
             self.begin(cx, request)?;
         }
         loop {
-            let has_moved = match self.upload.poll(cx, &mut self.connection.io) {
+            let has_moved = match self.upload.poll(cx, &mut self.connection.0.io) {
                 Ok(has_moved) => has_moved,
                 Err(error) => return Poll::Ready(Err(Failed::Body(error))),
             };
             if has_moved {
-                self.connection.timer.set(Instant::now() + self.waits.first_byte);
+                self.connection.0.timer.set(Instant::now() + self.waits.first_byte);
             }
             let was_held_back = self.upload.is_held_back();
             if let Some(head) = self.take_head()? {
@@ -166,7 +174,7 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
             if was_held_back && !self.upload.is_held_back() {
                 continue;
             }
-            let io = &mut self.connection.io;
+            let io = &mut self.connection.0.io;
             let is_first = io.input.is_empty() && self.interims == 0;
             let failed = |error| if is_first { Failed::Closed(error) } else { Failed::Cut(error) };
             match io.poll_fill(cx) {
@@ -174,7 +182,7 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
                 Poll::Ready(Ok(_)) => return Poll::Ready(Err(failed(None))),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(failed(Some(error)))),
                 Poll::Pending => {
-                    ready!(self.connection.timer.poll(cx));
+                    ready!(self.connection.0.timer.poll(cx));
                     if !self.upload.is_held_back() {
                         return Poll::Ready(Err(Failed::Timeout));
                     }
@@ -196,7 +204,7 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
                 self.upload = Upload::new(std::mem::take(&mut body), encoder, asks_first);
                 self.upload.first(cx, out)?;
             }
-            self.connection.io.send(cx, out, None).map_err(Failed::Unsent)
+            self.connection.0.io.send(cx, out, None).map_err(Failed::Unsent)
         });
         match sent {
             Ok(_bytes) => self.upload.has_left(),
@@ -206,14 +214,14 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
             }
         }
         let wait = if self.upload.is_held_back() { self.waits.go_ahead } else { self.waits.first_byte };
-        self.connection.timer.set(Instant::now() + wait);
+        self.connection.0.timer.set(Instant::now() + wait);
         Ok(())
     }
 
     /// The final answer's head, if it has come; interim ones are dealt with on the way.
     fn take_head(&mut self) -> Result<Option<ResponseHead>, Failed> {
-        while !self.connection.io.input.is_empty() {
-            let input = &mut self.connection.io.input;
+        while !self.connection.0.io.input.is_empty() {
+            let input = &mut self.connection.0.io.input;
             let head =
                 response::take(input, &mut self.scan, &self.method, self.form).map_err(Failed::Fault)?;
             let Some(head) = head else { return Ok(None) };
@@ -235,14 +243,14 @@ impl<S: Duplex, H: Home<S>> Exchange<S, H> {
     fn release(&mut self) {
         if self.upload.is_held_back() {
             self.upload.release();
-            self.connection.timer.set(Instant::now() + self.waits.first_byte);
+            self.connection.0.timer.set(Instant::now() + self.waits.first_byte);
         }
     }
 
     fn finish(self, head: ResponseHead) -> Response {
         let ResponseHead { mut parts, decoder, keep_alive } = head;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let (stream, input) = self.connection.io.into_parts();
+            let (stream, input) = self.connection.0.io.into_parts();
             parts.extensions.insert(OnUpgrade::now(Rewound::new(stream, input)));
             return Response::from_parts(parts, Body::empty());
         }

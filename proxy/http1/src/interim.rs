@@ -18,12 +18,19 @@ thread_local! {
     static CLIENT: RefCell<Option<Arc<dyn Sink>>> = const { RefCell::new(None) };
 }
 
-/// Polls with the client's connection as the place where interim answers go.
-pub fn within<T>(client: &mut Option<Arc<dyn Sink>>, poll: impl FnOnce() -> T) -> T {
+/// Makes the client's connection the place where interim answers go, as long as what it returns lives.
+#[must_use]
+pub fn within(client: &mut Option<Arc<dyn Sink>>) -> impl Drop {
     CLIENT.with_borrow_mut(|current| std::mem::swap(current, client));
-    let outcome = poll();
-    CLIENT.with_borrow_mut(|current| std::mem::swap(current, client));
-    outcome
+    Within(client)
+}
+
+struct Within<'a>(&'a mut Option<Arc<dyn Sink>>);
+
+impl Drop for Within<'_> {
+    fn drop(&mut self) {
+        CLIENT.with_borrow_mut(|current| std::mem::swap(current, self.0));
+    }
 }
 
 /// Passes an interim answer on, if whoever asked is there to take it.

@@ -293,7 +293,10 @@ impl<S: Duplex> Connection<'_, S> {
             if sink.is_none() {
                 sink = Some(self.shared.clone());
             }
-            if let Poll::Ready(Ok(response)) = interim::within(&mut sink, || answer.as_mut().poll(cx)) {
+            let within = interim::within(&mut sink);
+            let polled = answer.as_mut().poll(cx);
+            drop(within);
+            if let Poll::Ready(Ok(response)) = polled {
                 return Poll::Ready(Some(response));
             }
             let mut wire = lock(&self.shared);
@@ -305,7 +308,8 @@ impl<S: Duplex> Connection<'_, S> {
         .await
     }
 
-    async fn send<B>(&mut self, response: Response<B>, asked: Asked, keep_alive: bool) -> Sent
+    // No `async fn`, which would carry the answer twice.
+    fn send<B>(&mut self, response: Response<B>, asked: Asked, keep_alive: bool) -> impl Future<Output = Sent>
     where
         B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin,
     {
@@ -315,7 +319,7 @@ impl<S: Duplex> Connection<'_, S> {
             (wire.takes_interim, wire.continue_wanted) = (false, false);
         }
         let mut sending = Sending::new(response, asked, keep_alive);
-        poll_fn(|cx| sending.poll(cx, &self.shared, &mut self.timer, self.limits)).await
+        poll_fn(move |cx| sending.poll(cx, &self.shared, &mut self.timer, self.limits))
     }
 
     /// Sends the 101 and hands the connection over. It must have no body that somebody still reads.

@@ -116,7 +116,10 @@ pub(crate) async fn answer<H: Handler>(stream: Stream, request: Request<RecvStre
     let mut answer = handler.handle(request, stream.peer, stream.activity.begin());
     let mut sink: Option<Arc<dyn Sink>> = Some(stream.respond.clone());
     let response = poll_fn(|cx| {
-        if let Poll::Ready(Ok(response)) = interim::within(&mut sink, || answer.as_mut().poll(cx)) {
+        let within = interim::within(&mut sink);
+        let polled = answer.as_mut().poll(cx);
+        drop(within);
+        if let Poll::Ready(Ok(response)) = polled {
             return Poll::Ready(Some(response));
         }
         stream.respond.lock().stream.poll_reset(cx).map(|_reset| None)

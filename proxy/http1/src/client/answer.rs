@@ -42,8 +42,8 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
         let is_length_known = decoder.rest().is_some();
         let mut ready = VecDeque::new();
         // What is wrong with it will be met again where it can be told.
-        if let Ok(Some(first)) = decoder.next(&mut connection.io.input) {
-            match (first, decoder.next(&mut connection.io.input)) {
+        if let Ok(Some(first)) = decoder.next(&mut connection.0.io.input) {
+            match (first, decoder.next(&mut connection.0.io.input)) {
                 (Item::Data(piece), Ok(None)) if decoder.is_done() && upload.is_done() => {
                     give_back(Some(connection), home);
                     return if is_length_known { piece.into() } else { Body::of_unsaid_length(piece) };
@@ -71,18 +71,18 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, BodyError>>> {
         let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
-        self.upload.poll(cx, &mut connection.io)?;
+        self.upload.poll(cx, &mut connection.0.io)?;
         if let Some(item) = self.ready.pop_front() {
             self.end_if_whole();
             return Poll::Ready(Some(Ok(item)));
         }
         loop {
-            let item = self.decoder.next(&mut connection.io.input)?;
+            let item = self.decoder.next(&mut connection.0.io.input)?;
             if item.is_some() || self.decoder.is_done() {
                 self.end_if_whole();
                 return Poll::Ready(item.map(Ok));
             }
-            match connection.io.poll_fill_content(cx) {
+            match connection.0.io.poll_fill_content(cx) {
                 Poll::Ready(Ok(1..)) => self.has_heard = true,
                 Poll::Ready(Ok(_)) => {
                     self.decoder.end()?;
@@ -92,9 +92,9 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Pending => {
                     if std::mem::take(&mut self.has_heard) {
-                        connection.timer.set(Instant::now() + self.silence);
+                        connection.0.timer.set(Instant::now() + self.silence);
                     }
-                    ready!(connection.timer.poll(cx));
+                    ready!(connection.0.timer.poll(cx));
                     return Poll::Ready(Some(Err(Silent.into())));
                 }
             }
@@ -117,7 +117,7 @@ impl<S: Duplex, H: Home<S>> Answer<S, H> {
 /// A connection on which something came unasked behind the answer is closed.
 fn give_back<S: Duplex, H: Home<S>>(connection: Option<Connection<S>>, home: Option<H>) {
     if let (Some(connection), Some(home)) = (connection, home)
-        && connection.io.input.is_empty()
+        && connection.0.io.input.is_empty()
     {
         home.take_back(connection);
     }
