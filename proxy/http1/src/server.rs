@@ -63,7 +63,7 @@ const HEAD_GRACE: Duration = Duration::from_secs(2);
 
 impl Limits {
     /// Until when more of a head has to come, of which so much is there.
-    fn head_deadline(&self, since: Instant, bytes: usize) -> Instant {
+    pub fn head_deadline(&self, since: Instant, bytes: usize) -> Instant {
         let whole = since + self.head_timeout;
         match self.head_rate_min {
             None => whole,

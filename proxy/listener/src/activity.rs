@@ -2,8 +2,12 @@
 //! per request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use crate::frames::Head;
+
+const NO_HEAD: u64 = u64::MAX;
 
 /// Shared between a connection and its requests; all on one thread, so the atomics cost nothing.
 #[derive(Debug)]
@@ -15,6 +19,9 @@ pub(crate) struct Activity {
     changed_ms: AtomicU64,
     /// Milliseconds since `began` of the last byte from the client.
     heard_ms: AtomicU64,
+    /// Milliseconds since `began` at which a head began that is not whole yet.
+    head_ms: AtomicU64,
+    head_bytes: AtomicUsize,
 }
 
 impl Activity {
@@ -24,6 +31,8 @@ impl Activity {
             in_flight: AtomicU32::new(0),
             changed_ms: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),
+            head_ms: AtomicU64::new(NO_HEAD),
+            head_bytes: AtomicUsize::new(0),
         })
     }
 
@@ -41,6 +50,19 @@ impl Activity {
         let now_ms = self.now_ms();
         self.heard_ms.store(now_ms, Relaxed);
         now_ms
+    }
+
+    /// Which head is under way now.
+    pub(crate) fn note_head(&self, head: Option<Head>) {
+        self.head_ms.store(head.map_or(NO_HEAD, |head| head.since_ms), Relaxed);
+        self.head_bytes.store(head.map_or(0, |head| head.bytes), Relaxed);
+    }
+
+    /// Since when a head has been under way, and how much of it has come.
+    pub(crate) fn head(&self) -> Option<(Instant, usize)> {
+        let since_ms = self.head_ms.load(Relaxed);
+        let since = || self.began + Duration::from_millis(since_ms);
+        (since_ms != NO_HEAD).then(|| (since(), self.head_bytes.load(Relaxed)))
     }
 
     /// Since when the client has said nothing.

@@ -60,10 +60,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Calm<S> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
         let new = buffer.filled().get(before..).unwrap_or_default();
-        if !new.is_empty()
-            && let Err(flood) = this.account.received(new, this.activity.heard())
-        {
-            return Poll::Ready(Err(this.end(cx, flood)));
+        if !new.is_empty() {
+            if let Err(flood) = this.account.received(new, this.activity.heard()) {
+                return Poll::Ready(Err(this.end(cx, flood)));
+            }
+            this.activity.note_head(this.account.head());
         }
         result
     }

@@ -27,7 +27,9 @@ const WINDOW_MS: u64 = 1_000;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,11 @@ impl FrameScan {
         self.have == 0 && self.skip == 0
     }
 
+    /// Whether the payload of the last frame has passed.
+    fn is_payload_done(&self) -> bool {
+        self.skip == 0
+    }
+
     fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
@@ -82,6 +89,15 @@ impl FrameScan {
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         Some(Frame { length, kind, flags, stream: u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff })
     }
+}
+
+/// A request's head, or its trailers, of which something has come and something has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) since_ms: u64,
+    /// What has come of it.
+    pub(crate) bytes: usize,
+    is_last_frame: bool,
 }
 
 /// What a connection may cost.
@@ -105,6 +121,7 @@ pub(crate) struct Account {
     since_ms: u64,
     control: u32,
     content: u32,
+    head: Option<Head>,
 }
 
 impl Account {
@@ -119,6 +136,7 @@ impl Account {
             since_ms: 0,
             control: 0,
             content: 0,
+            head: None,
         }
     }
 
@@ -127,10 +145,34 @@ impl Account {
         if now_ms.saturating_sub(self.since_ms) >= WINDOW_MS {
             (self.since_ms, self.control, self.content) = (now_ms, 0, 0);
         }
-        while let Some(frame) = self.from_client.next(&mut bytes) {
-            self.note(frame)?;
+        loop {
+            let before = bytes.len();
+            let frame = self.from_client.next(&mut bytes);
+            self.follow_head(before - bytes.len(), frame, now_ms);
+            match frame {
+                Some(frame) => self.note(frame)?,
+                None => return Ok(()),
+            }
         }
-        Ok(())
+    }
+
+    /// The head that is still to come to its end.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    /// So many bytes have passed, and behind them, where there is one, the header of the next frame.
+    fn follow_head(&mut self, passed: usize, next: Option<Frame>, now_ms: u64) {
+        if let Some(head) = &mut self.head {
+            head.bytes += passed;
+            if head.is_last_frame && (next.is_some() || self.from_client.is_payload_done()) {
+                self.head = None;
+            }
+        }
+        if let Some(Frame { kind: HEADERS | CONTINUATION, flags, .. }) = next {
+            let head = self.head.get_or_insert(Head { since_ms: now_ms, bytes: 0, is_last_frame: false });
+            head.is_last_frame = flags & END_HEADERS != 0;
+        }
     }
 
     fn note(&mut self, frame: Frame) -> Result<(), Flood> {
@@ -251,6 +293,35 @@ mod tests {
     }
 
     #[test]
+    fn a_head_is_under_way_from_its_first_frame_to_the_last_byte_of_its_last() {
+        let flagged = |kind: u8, flags: u8, payload: &[u8]| {
+            let mut frame = frame(kind, 1, payload);
+            frame[4] = flags;
+            frame
+        };
+        let begun = |account: &Account| account.head().map(|head| (head.since_ms, head.bytes));
+        let mut account = account();
+        account.received(&flagged(HEADERS, END_HEADERS, b"head"), 1).unwrap();
+        assert_eq!(begun(&account), None, "it came whole");
+        let cut = flagged(HEADERS, END_HEADERS, b"head");
+        account.received(&cut[..11], 2).unwrap();
+        assert_eq!(begun(&account), Some((2, 2)));
+        account.received(&cut[11..12], 3).unwrap();
+        assert_eq!(begun(&account), Some((2, 3)), "it goes on, and is no younger");
+        // The rest, and the beginning of one in two frames.
+        let next = flagged(HEADERS, 0, b"first");
+        account.received(&[&cut[12..], &next[..]].concat(), 4).unwrap();
+        assert_eq!(begun(&account).map(|(since, _)| since), Some(4));
+        account.received(&flagged(CONTINUATION, 0, b""), 5).unwrap();
+        account.received(&flagged(CONTINUATION, END_HEADERS, b"last")[..12], 6).unwrap();
+        assert_eq!(begun(&account).map(|(since, _)| since), Some(4));
+        account.received(b"t", 7).unwrap();
+        assert_eq!(begun(&account), None);
+        account.received(&frame(DATA, 1, b"content")[..10], 8).unwrap();
+        assert_eq!(begun(&account), None, "content has limits of its own");
+    }
+
+    #[test]
     fn goodbye_is_said_between_frames_only() {
         let mut account = account();
         account.received(&frame(HEADERS, 7, b"head"), 0).unwrap();
@@ -286,6 +357,9 @@ mod tests {
             }
             prop_assert_eq!(seen, expected);
             prop_assert_eq!((pieces.resets, pieces.opened), (whole.resets, whole.opened));
+            if seen.is_ok() {
+                prop_assert_eq!(pieces.head(), whole.head());
+            }
         }
     }
 }

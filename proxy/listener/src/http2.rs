@@ -65,7 +65,9 @@ pub(crate) async fn serve<H: Handler>(
         }
     };
     let pings = (settings.http2.ping_interval, settings.http2.ping_timeout);
-    let mut watch = Watch::new(activity.clone(), settings.http1.idle_timeout, pings, connection.ping_pong());
+    let heads = settings.http1.clone();
+    let mut watch =
+        Watch::new(activity.clone(), settings.http1.idle_timeout, pings, heads, connection.ping_pong());
     // Said politely once; a client that does not listen is cut off.
     let mut grace = pin!(sleep_until(Instant::now()));
     let (mut closing, mut is_idle) = (false, false);
@@ -94,6 +96,10 @@ pub(crate) async fn serve<H: Handler>(
                     grace.as_mut().reset(Instant::now() + settings.http1.head_timeout);
                 }
                 Objection::Gone => return,
+                Objection::SlowHead => {
+                    settings.counters.slow_heads.fetch_add(1, Relaxed);
+                    return;
+                }
             },
             // What came in the last moment is still answered.
             () = grace.as_mut(), if is_idle => match activity.idle_since() {

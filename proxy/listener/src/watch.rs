@@ -1,5 +1,5 @@
-//! The watch over an HTTP/2 connection: idle for too long, or a client that is no longer there. One timer for both,
-//! which moves only when it goes off.
+//! The watch over an HTTP/2 connection: idle for too long, a client that is no longer there, a head that does not come.
+//! One timer for all, which moves only when it goes off, or for a head.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use h2::{Ping, PingPong};
 use tokio::time::{Sleep, sleep_until};
 
+use crate::Http1Limits;
 use crate::activity::Activity;
 
 /// What there is to object to.
@@ -19,6 +20,8 @@ pub(crate) enum Objection {
     Idle,
     /// It does not answer when it is asked whether it is there.
     Gone,
+    /// A request's head does not come in time.
+    SlowHead,
 }
 
 pub(crate) struct Watch {
@@ -28,6 +31,8 @@ pub(crate) struct Watch {
     /// Silence after which the client is asked whether it is there.
     ask_after: Duration,
     answer_within: Duration,
+    /// How long a head may take.
+    heads: Http1Limits,
     ping: Option<PingPong>,
     asked: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
@@ -38,10 +43,11 @@ impl Watch {
         activity: Arc<Activity>,
         idle: Duration,
         (ask_after, answer_within): (Duration, Duration),
+        heads: Http1Limits,
         ping: Option<PingPong>,
     ) -> Self {
         let sleep = Box::pin(sleep_until((Instant::now() + idle.min(ask_after)).into()));
-        Self { activity, idle, ask_after, answer_within, ping, asked: None, sleep }
+        Self { activity, idle, ask_after, answer_within, heads, ping, asked: None, sleep }
     }
 
     /// Ready when there is something to object to.
@@ -51,9 +57,18 @@ impl Watch {
         {
             self.asked = None;
         }
+        if let Some(deadline) = self.head_deadline()
+            && deadline < self.sleep.deadline()
+        {
+            self.sleep.as_mut().reset(deadline);
+        }
         loop {
             ready!(self.sleep.as_mut().poll(cx));
             let now = Instant::now();
+            let head = self.head_deadline();
+            if head.is_some_and(|head| head <= now.into()) {
+                return Poll::Ready(Objection::SlowHead);
+            }
             let idle = self.activity.idle_since().unwrap_or(now) + self.idle;
             if idle <= now {
                 return Poll::Ready(Objection::Idle);
@@ -67,8 +82,15 @@ impl Watch {
                 (true, Some(_)) => return Poll::Ready(Objection::Gone),
                 (true, None) => self.ask(cx, now),
             };
-            self.sleep.as_mut().reset(idle.min(alive).into());
+            let next = tokio::time::Instant::from(idle.min(alive));
+            self.sleep.as_mut().reset(head.map_or(next, |head| head.min(next)));
         }
+    }
+
+    /// Until when the head that has begun must be whole.
+    fn head_deadline(&self) -> Option<tokio::time::Instant> {
+        let (since, bytes) = self.activity.head()?;
+        Some(self.heads.head_deadline(since.into(), bytes))
     }
 
     /// Asks the client whether it is there; until when it has to say so.

@@ -1,11 +1,13 @@
 //! HTTP/2 clients that cost more than they ask for: each is stopped, counted, and nobody else notices.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use e2e::raw_http2::{
     CONTINUATION, END_HEADERS, END_STREAM, GET, HEADERS, PING, RST_STREAM, RawFrame, RawHttp2, SETTINGS,
     WINDOW_UPDATE,
 };
-use e2e::{After, Http, Origin, Proxy, empty, feed, get};
+use e2e::{After, Http, Origin, Proxy, empty, eventually, feed, get};
 use http::Request;
 use http_body_util::BodyExt as _;
 
@@ -61,6 +63,40 @@ fn floods_of_frames_that_carry_nothing_end_the_connection() {
         assert_eq!(hits(&proxy, "http2-control-frames"), count);
     }
     assert_eq!(proxy.get("/a").status, 200);
+}
+
+#[test]
+fn a_head_that_comes_too_slowly_ends_the_connection() {
+    let origin = Origin::named("legacy");
+    let proxy = before(&origin, "head-timeout: 300ms, idle-timeout: 60s");
+    let whole = RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 1, GET);
+    let first = RawHttp2::frame(HEADERS, END_STREAM, 1, GET);
+    // Inside a frame, and between two.
+    for (count, begun) in [(1.0, &whole[..11]), (2.0, &first[..])] {
+        let mut client = RawHttp2::connect(proxy.address(), &[]);
+        client.send(begun).unwrap();
+        client.goodbye();
+        assert_eq!(hits(&proxy, "head-timeout"), count);
+    }
+    // One that always has a little more.
+    let mut client = RawHttp2::connect(proxy.address(), &[]);
+    client.send(&RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 1, &[0; 16_000])[..9]).unwrap();
+    eventually("the end of one that always has a little more", || match client.send(&[0]) {
+        Ok(()) => Err("it goes on".to_owned()),
+        Err(_closed) => Ok(()),
+    });
+    assert_eq!(hits(&proxy, "head-timeout"), 3.0);
+    // One after the other on a connection that is older than a head may be.
+    let mut client = RawHttp2::connect(proxy.address(), &[]);
+    let began = Instant::now();
+    for n in 0.. {
+        client.send(&RawHttp2::frame(HEADERS, END_STREAM | END_HEADERS, 2 * n + 1, GET)).unwrap();
+        while client.frame_or_end().expect("an answer").stream != 2 * n + 1 {}
+        if began.elapsed() > Duration::from_millis(600) {
+            break;
+        }
+    }
+    assert_eq!(hits(&proxy, "head-timeout"), 3.0);
 }
 
 #[test]
