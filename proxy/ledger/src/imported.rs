@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
 use serde::Serialize;
 use starve_migration::Side;
 
 use crate::LedgerError;
 use crate::reader::{Reader, number};
 use crate::rows::RouteTotals;
+use crate::spans::Window;
 
 /// An endpoint of an inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -144,10 +144,10 @@ impl Reader {
     pub(crate) fn add_imported(
         &self,
         kind: i64,
-        (hour, day): (i64, i64),
+        window: Window,
         live: Vec<RouteTotals>,
     ) -> Result<Vec<RouteTotals>, LedgerError> {
-        let imported = self.imported_calls(kind, hour, day)?;
+        let imported = self.imported_calls(kind, window)?;
         if imported.is_empty() {
             return Ok(live);
         }
@@ -186,14 +186,10 @@ impl Reader {
         Ok(all)
     }
 
-    fn imported_calls(&self, kind: i64, hour: i64, day: i64) -> Result<Vec<RouteTotals>, LedgerError> {
-        self.rows(
-            "WITH parts AS (
-                 SELECT source, endpoint, method, class, calls, duration_us, bytes_out, apart
-                     FROM log_hourly WHERE hour >= ?1 AND hour < ?2 * 24
-                 UNION ALL
-                 SELECT source, endpoint, method, class, calls, duration_us, bytes_out, apart
-                     FROM log_daily WHERE day >= ?2),
+    fn imported_calls(&self, kind: i64, window: Window) -> Result<Vec<RouteTotals>, LedgerError> {
+        let columns = "source, endpoint, method, class, calls, duration_us, bytes_out, apart";
+        let sql = format!(
+            "WITH parts AS ({parts}),
              sums AS (
                  SELECT source, endpoint, method, class, sum(calls) AS calls, sum(duration_us) AS duration_us,
                      sum(bytes_out) AS bytes_out, sum(apart) AS apart
@@ -203,25 +199,25 @@ impl Reader {
              FROM log_total t JOIN endpoints e ON e.id = t.endpoint
                  LEFT JOIN sums s ON s.source = t.source AND s.endpoint = t.endpoint AND s.method = t.method
                      AND s.class = t.class
-             WHERE e.kind = ?3",
-            params![hour, day, kind],
-            |row| {
-                Ok(RouteTotals {
-                    route: row.get(0)?,
-                    side: Some(Side::Legacy),
-                    method: row.get(1)?,
-                    class: row.get(2)?,
-                    calls: number(row, 3)?,
-                    duration_us: number(row, 4)?,
-                    bytes_out: number(row, 5)?,
-                    first_unix_ms: number(row, 6)?,
-                    last_unix_ms: number(row, 7)?,
-                    bytes_in: 0,
-                    apart: number(row, 8)?,
-                    last_regular_unix_ms: number(row, 9)?,
-                })
-            },
-        )
+             WHERE e.kind = ?4",
+            parts = Window::rows("log", columns),
+        );
+        self.rows(&sql, window.parameters(kind), |row| {
+            Ok(RouteTotals {
+                route: row.get(0)?,
+                side: Some(Side::Legacy),
+                method: row.get(1)?,
+                class: row.get(2)?,
+                calls: number(row, 3)?,
+                duration_us: number(row, 4)?,
+                bytes_out: number(row, 5)?,
+                first_unix_ms: number(row, 6)?,
+                last_unix_ms: number(row, 7)?,
+                bytes_in: 0,
+                apart: number(row, 8)?,
+                last_regular_unix_ms: number(row, 9)?,
+            })
+        })
     }
 
     /// The oldest hour of which calls are kept by the hour, whoever counted them.

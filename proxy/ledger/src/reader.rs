@@ -282,7 +282,7 @@ impl Reader {
                 })
             },
         )?;
-        self.add_imported(kind, (window.hour, window.day), live)
+        self.add_imported(kind, window, live)
     }
 
     /// Logs as runs: what lies between two of their stretches is no crash, and joins where it is short.

@@ -33,7 +33,7 @@ const LOG_SUMS: &[&str] = &["calls", "duration_us", "bytes_out", "apart"];
 const SOURCES: Option<(&str, &str)> = Some(("source", "log_sources"));
 
 static CALLS: LazyLock<[Statements; 3]> = LazyLock::new(|| CALLS_BUCKETS.map(|buckets| buckets.statements()));
-static LOGS: LazyLock<[Statements; 2]> = LazyLock::new(|| LOG_BUCKETS.map(|buckets| buckets.statements()));
+static LOGS: LazyLock<[Statements; 3]> = LazyLock::new(|| LOG_BUCKETS.map(|buckets| buckets.statements()));
 
 const CALLS_BUCKETS: [Buckets; 3] = [
     Buckets {
@@ -61,7 +61,7 @@ const CALLS_BUCKETS: [Buckets; 3] = [
         sums: CALLS_SUMS,
     },
 ];
-const LOG_BUCKETS: [Buckets; 2] = [
+const LOG_BUCKETS: [Buckets; 3] = [
     Buckets {
         table: "log_hourly",
         time: "hour",
@@ -74,6 +74,14 @@ const LOG_BUCKETS: [Buckets; 2] = [
         table: "log_daily",
         time: "day",
         hours: 24,
+        front: SOURCES,
+        behind: &["class"],
+        sums: LOG_SUMS,
+    },
+    Buckets {
+        table: "log_monthly",
+        time: "month",
+        hours: 24 * MONTH_DAYS,
         front: SOURCES,
         behind: &["class"],
         sums: LOG_SUMS,

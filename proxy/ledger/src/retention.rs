@@ -48,7 +48,7 @@ pub(crate) fn retain(connection: &mut Connection, now_unix_ms: u64) -> rusqlite:
             format!("DELETE FROM {table} WHERE {column} < min(?1, (SELECT min({column}) FROM {table}) + ?2)");
         transaction.execute(&sql, [horizon, step])?;
     }
-    for table in ["calls", "latency", "apart"] {
+    for table in ["calls", "latency", "apart", "log"] {
         let sql = format!(
             "DELETE FROM {table}_monthly WHERE month < (SELECT min(day) FROM {table}_daily) / {MONTH_DAYS}"
         );
@@ -79,6 +79,9 @@ fn forget_discovered(connection: &Connection, oldest_day: i64) -> rusqlite::Resu
         [DISCOVERED],
     )?;
     // Its number may be another's next, and a month outlives its first days.
-    connection.execute("DELETE FROM calls_monthly WHERE endpoint NOT IN (SELECT id FROM endpoints)", [])?;
+    for table in ["calls_monthly", "log_monthly"] {
+        let sql = format!("DELETE FROM {table} WHERE endpoint NOT IN (SELECT id FROM endpoints)");
+        connection.execute(&sql, [])?;
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/callers.sql"),
     include_str!("schema/discovery.sql"),
     include_str!("schema/monthly.sql"),
+    include_str!("schema/log_monthly.sql"),
 ];
 
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -250,13 +250,62 @@ fn a_running_proxy_does_not_count_under_the_number_of_a_name_that_an_import_gave
     assert_eq!(found, [("/b", 3), ("/d", 10)]);
 }
 
+#[test]
+fn every_window_of_a_year_of_a_log_has_its_calls_exactly_once() {
+    let (_folder, path) = place();
+    let mut importer = Importer::open(&path).unwrap();
+    // In two files, so that sums are added to.
+    let counts: Vec<_> = (0..390).map(|day| count(0, 1 + day, T0 - day * DAY_MS)).collect();
+    for (name, part) in ["1", "2"].into_iter().zip(counts.chunks(195)) {
+        let endpoints = [LogEndpoint::Route("r".to_owned())];
+        importer.log(&source("web"), &file(name, T0 - 390 * DAY_MS, T0), &endpoints, part).unwrap();
+    }
+    let reader = Reader::open(&path).unwrap();
+    let today = T0 / DAY_MS;
+    for days in 0..395 {
+        let expected: u64 = (0..390).take(days + 1).map(|day| 1 + day).sum();
+        let found = reader.totals((today - days as u64) * DAY_MS).unwrap()[0].calls;
+        assert_eq!(found, expected, "{days} days");
+    }
+}
+
+#[test]
+fn an_older_ledger_has_the_calls_of_its_logs_by_the_month_as_well() {
+    let (_folder, path) = place();
+    let old = rusqlite::Connection::open(&path).unwrap();
+    for script in [
+        include_str!("../src/schema/1.sql"),
+        include_str!("../src/schema/latency.sql"),
+        include_str!("../src/schema/imports.sql"),
+        include_str!("../src/schema/callers.sql"),
+        include_str!("../src/schema/discovery.sql"),
+        include_str!("../src/schema/monthly.sql"),
+        "PRAGMA application_id = 0x73747276; PRAGMA user_version = 6;
+         INSERT INTO endpoints VALUES (1, 0, 'r');
+         INSERT INTO log_sources VALUES (1, 'web', 0);
+         INSERT INTO log_total VALUES (1, 1, 'GET', 2, 12, 90, 900, 1000, 2000, 0, 2000);
+         INSERT INTO log_daily VALUES (20000, 1, 1, 'GET', 2, 9, 60, 600, 0), (20001, 1, 1, 'GET', 2, 3, 30, 300, 0);",
+    ] {
+        old.execute_batch(script).unwrap();
+    }
+    drop(old);
+    drop(Ledger::open(&path).unwrap());
+    let reader = Reader::open(&path).unwrap();
+    for (since_day, calls) in [(19_000, 12), (20_000, 12), (20_001, 3), (20_002, 0)] {
+        assert_eq!(reader.totals(since_day * DAY_MS).unwrap()[0].calls, calls, "{since_day}");
+    }
+}
+
 /// Every row of the logs but for the endpoints' numbers, in order.
 fn log_rows(path: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let mut rows = Vec::new();
-    for (table, key) in
-        [("log_hourly", "t.hour, t.source"), ("log_daily", "t.day, t.source"), ("log_total", "t.source")]
-    {
+    for (table, key) in [
+        ("log_hourly", "t.hour, t.source"),
+        ("log_daily", "t.day, t.source"),
+        ("log_monthly", "t.month, t.source"),
+        ("log_total", "t.source"),
+    ] {
         let more = if table == "log_total" { "t.first_ms, t.last_ms, t.regular_ms" } else { "0, 0, 0" };
         let sql = format!(
             "SELECT concat_ws(' ', '{table}', {key}, e.name, t.method, t.class, t.calls, t.duration_us, t.bytes_out,

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::{Importer, find};
 use crate::batch::{HOUR_MS, MORE};
+use crate::spans::MONTH_DAYS;
 use crate::store::{DISCOVERED, DISCOVERED_MAX, ROUTE, add_endpoint, find_endpoint, int};
 use crate::{DAILY_KEPT_DAYS, HOURLY_KEPT_DAYS, LedgerError, Rename, rename};
 
@@ -236,7 +237,7 @@ fn add(
     let oldest_hour = now_unix_ms.saturating_sub(HOURLY_KEPT_DAYS * DAY_MS) / HOUR_MS;
     let oldest_day = now_unix_ms.saturating_sub(DAILY_KEPT_DAYS * DAY_MS) / DAY_MS;
     let mut ids = Ids { transaction, ids: vec![None; endpoints.len()], discovered: None };
-    let mut days: HashMap<(u64, i64, MethodName, u8), [u64; 4]> = HashMap::new();
+    let mut days = Sums::new();
     let mut totals: HashMap<(i64, MethodName, u8), [u64; 7]> = HashMap::new();
     let mut hourly = transaction.prepare(
         "INSERT INTO log_hourly VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -265,8 +266,7 @@ fn add(
         }
         let day = count.hour / 24;
         if day >= oldest_day {
-            let sum = days.entry((day, endpoint, count.method, count.class)).or_default();
-            sum.iter_mut().zip(sums).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+            add_up(&mut days, (day, endpoint, count.method, count.class), sums);
         }
         let total =
             totals.entry((endpoint, count.method, count.class)).or_insert([0, 0, 0, 0, 0, u64::MAX, 0]);
@@ -275,16 +275,12 @@ fn add(
         total[5] = total[5].min(count.first_unix_ms);
         total[6] = total[6].max(count.last_unix_ms);
     }
-    let mut daily = transaction.prepare(
-        "INSERT INTO log_daily VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-             duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
-             apart = apart + excluded.apart",
-    )?;
-    for ((day, endpoint, method, class), sums) in days {
-        let [calls, duration, bytes, apart] = sums.map(int);
-        daily.execute(params![int(day), source, endpoint, method, class, calls, duration, bytes, apart])?;
+    let mut months = Sums::new();
+    for ((day, endpoint, method, class), sums) in &days {
+        add_up(&mut months, (day / MONTH_DAYS, *endpoint, method, *class), *sums);
     }
+    add_spans(transaction, "log_daily", source, &days)?;
+    add_spans(transaction, "log_monthly", source, &months)?;
     let mut total = transaction.prepare(
         "INSERT INTO log_total VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
@@ -297,6 +293,28 @@ fn add(
         let row =
             params![source, endpoint, method, class, calls, duration, bytes, first, last, apart, regular];
         total.execute(row)?;
+    }
+    Ok(())
+}
+
+/// Calls, microseconds, bytes and calls apart, by day or month, endpoint, method and class.
+type Sums = HashMap<(u64, i64, MethodName, u8), [u64; 4]>;
+
+fn add_up(sums: &mut Sums, key: (u64, i64, MethodName, u8), more: [u64; 4]) {
+    let sum = sums.entry(key).or_default();
+    sum.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+}
+
+fn add_spans(transaction: &Transaction<'_>, table: &str, source: i64, sums: &Sums) -> rusqlite::Result<()> {
+    let mut add = transaction.prepare(&format!(
+        "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
+             duration_us = duration_us + excluded.duration_us, bytes_out = bytes_out + excluded.bytes_out,
+             apart = apart + excluded.apart",
+    ))?;
+    for ((at, endpoint, method, class), sums) in sums {
+        let [calls, duration, bytes, apart] = sums.map(int);
+        add.execute(params![int(*at), source, endpoint, method, class, calls, duration, bytes, apart])?;
     }
     Ok(())
 }

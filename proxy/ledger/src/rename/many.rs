@@ -15,9 +15,10 @@ const ADD: &str = "calls = calls + excluded.calls, duration_us = duration_us + e
     bytes_out = bytes_out + excluded.bytes_out, apart = apart + excluded.apart";
 
 /// A table's name, what its key has in front of the endpoint, what it has beside [`SUMS`], and how that is added up.
-const TABLES: [(&str, &str, &str, &str); 3] = [
+const TABLES: [(&str, &str, &str, &str); 4] = [
     ("log_hourly", "hour, source", "", ""),
     ("log_daily", "day, source", "", ""),
+    ("log_monthly", "month, source", "", ""),
     (
         "log_total",
         "source",
