@@ -72,11 +72,12 @@ def family(pid):
 
 
 def cpu_seconds(pid):
-    total = 0
+    """Outside the kernel and inside it."""
+    user = kernel = 0
     for one in family(pid):
         fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+        user, kernel = user + int(fields[11]), kernel + int(fields[12])
+    return user / TICKS, kernel / TICKS
 
 
 def resident_kib(pid):
@@ -142,9 +143,9 @@ UNIT = {"down-1MiB": ("s/GiB", 1024), "down-100MiB": ("s/GiB", 10.24), "up-100Mi
 def measure(case, peer, process, seconds):
     before = cpu_seconds(process.pid)
     result = CASES[case](peer, seconds)
-    result["cpu"] = cpu_seconds(process.pid) - before
-    scale = UNIT.get(case, ("µs", 1e6))[1]
-    result["cost"] = result["cpu"] / max(result["count"], 1) * scale
+    user, kernel = (now - then for now, then in zip(cpu_seconds(process.pid), before))
+    scale = UNIT.get(case, ("µs", 1e6))[1] / max(result["count"], 1)
+    result |= {"cpu": user + kernel, "cost": (user + kernel) * scale, "user": user * scale}
     return result
 
 
@@ -226,7 +227,10 @@ def main():
                 for peer, process in running:
                     result = measure(case, peer, process, options.seconds)
                     rounds.append({"case": case, "round": number, "peer": peer.name, **result})
-            show(case, [peer.name for peer, _ in running], rounds, options)
+            names = [peer.name for peer, _ in running]
+            show(case, names, rounds, options)
+            if options.counting:
+                show_counting(names, [one for one in rounds if one["case"] == case])
         print("resident KiB after it all: "
               + ", ".join(f"{peer.name} {resident_kib(process.pid)}" for peer, process in running))
     finally:
@@ -257,6 +261,15 @@ def show(case, names, rounds, options):
             p50, p99 = (statistics.median(one[key] for one in of[name]) for key in ("p50_ms", "p99_ms"))
             line += f"   p50 {p50:.2f} ms  p99 {p99:.2f} ms"
         print(line, flush=True)
+
+
+def show_counting(names, rounds):
+    """What counting adds outside the kernel, where all of it happens, as a share of all CPU: the kernel's part of a request
+    varies more from round to round than counting costs."""
+    without, counted = ([one for one in rounds if one["peer"] == name] for name in names)
+    added = [(one["user"] - other["user"]) / other["cost"] * 100 for one, other in zip(counted, without)]
+    error = statistics.stdev(added) / len(added) ** 0.5 if len(added) > 1 else float("nan")
+    print(f"  counting adds {statistics.mean(added):.1f} ± {error:.1f} % of the CPU, outside the kernel", flush=True)
 
 
 if __name__ == "__main__":
