@@ -263,6 +263,17 @@ pub struct DiscoveredReport {
     pub evidence: String,
 }
 
+impl DiscoveredReport {
+    /// As it would stand in a configuration. What no endpoint has been found for has a word in place of a path, and is
+    /// of all methods.
+    fn title(&self) -> String {
+        match self.template.starts_with('(') {
+            true => self.template.clone(),
+            false => format!("{} {}", self.method, self.template),
+        }
+    }
+}
+
 /// Joins the configured routes with what the ledger counted. Without a reader, everything is unknown.
 ///
 /// # Errors
@@ -462,7 +473,7 @@ fn dead(
         let calls = facts.discovered.get(&(row.method.clone(), row.template.clone()))?;
         let last = calls.last_wanted_unix_ms?;
         (row.calls_wanted == 0).then(|| DeadRoute {
-            route: format!("{} {}", row.method, row.template),
+            route: row.title(),
             configured: false,
             verdict: row.verdict,
             certain,

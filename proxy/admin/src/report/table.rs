@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use starve_migration::Stage;
 
-use super::{Report, RouteReport, Verdict};
+use super::{DiscoveredReport, Report, RouteReport, Verdict};
 use crate::shown;
 
 const WIDTH_MIN: usize = 60;
@@ -184,8 +184,7 @@ impl Page {
         }
         let listed = if report.inventory.sources.is_empty() { "configured" } else { "listed" };
         self.title(&format!("Discovered, not {listed} ({})", report.discovered.len()));
-        let names: Vec<_> =
-            report.discovered.iter().map(|row| format!("{} {}", row.method, row.template)).collect();
+        let names: Vec<_> = report.discovered.iter().map(DiscoveredReport::title).collect();
         let rows = names.iter().zip(&report.discovered).take(DISCOVERED_SHOWN);
         self.list(rows.map(|(name, row)| (name.as_str(), row.evidence.clone())).collect());
         self.more(report.discovered.len(), DISCOVERED_SHOWN);

@@ -193,6 +193,21 @@ fn a_retired_route_is_not_dead_again_and_a_scan_is_no_endpoint() {
 }
 
 #[test]
+fn what_belongs_to_no_endpoint_is_shown_without_a_method() {
+    let mut facts = facts(observed(35 * DAY_MS), &[]);
+    for (method, template) in [("_OTHER", "(unmatched)"), ("_OTHER", "/odd")] {
+        let calls_of = facts.discovered.entry((method.to_owned(), template.to_owned())).or_default();
+        calls_of.add(&row(template, Some(Side::Legacy), method, 4, 7, NOW));
+    }
+    let report = assemble(&[], &facts, &options());
+    let table = report.table(TableStyle { width: 120, colour: false });
+    for text in [table, report.markdown(), report.csv()] {
+        assert!(text.contains("(unmatched)") && !text.contains("_OTHER (unmatched)"), "{text}");
+        assert!(text.contains("_OTHER /odd"), "{text}");
+    }
+}
+
+#[test]
 fn progress_counts_calls_and_routes_of_the_monolith() {
     let rows = [
         row("a", Some(Side::Legacy), "GET", 2, 60, NOW),

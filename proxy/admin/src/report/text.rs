@@ -73,7 +73,7 @@ impl Report {
         for row in &self.discovered {
             let mut cells = vec![
                 "discovered".to_owned(),
-                format!("{} {}", row.method, row.template),
+                row.title(),
                 String::new(),
                 String::new(),
                 String::new(),
@@ -198,10 +198,7 @@ impl Report {
             ),
             (
                 "Discovered",
-                self.discovered
-                    .iter()
-                    .map(|row| format!("{} {} – {}", row.method, row.template, row.evidence))
-                    .collect(),
+                self.discovered.iter().map(|row| format!("{} – {}", row.title(), row.evidence)).collect(),
             ),
         ];
         for (title, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {

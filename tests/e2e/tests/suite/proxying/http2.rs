@@ -118,6 +118,24 @@ async fn interim_answers_of_a_server_of_http_2_reach_clients_of_both() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_http_2_that_switches_protocols_is_not_believed() {
+    let url = server(|_, mut respond| async move {
+        let switching = Response::builder().status(101).header("upgrade", "x").body(()).unwrap();
+        respond.send_informational(switching).unwrap();
+        // The proxy may have reset the stream by now.
+        let _sent = respond.send_response(Response::new(()), true);
+    })
+    .await;
+    let proxy = before_http2(&url);
+    let (asked, plain) = tokio::task::block_in_place(|| {
+        let asking = [("connection", "upgrade"), ("upgrade", "x"), ("x", "y")];
+        (proxy.client().call("GET", "/a", &asking, b""), proxy.get("/a"))
+    });
+    assert_eq!((asked.status, asked.interim.len()), (502, 0));
+    assert_eq!((plain.status, plain.interim.len()), (502, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_waits_for_a_word_gets_the_server_s() {
     let (go, gate) = mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
