@@ -187,7 +187,7 @@ async fn a_slow_answer_is_no_stalled_client() {
     // One that begins to stall now tells when the time is over.
     tokio::task::block_in_place(|| {
         let _client = stalled(&proxy, &[]);
-        e2e::eventually("the stalled one to be let go", || match hits(&proxy, "send-timeout") {
+        eventually("the stalled one to be let go", || match hits(&proxy, "send-timeout") {
             1.0 => Ok(()),
             other => Err(other.to_string()),
         });
@@ -224,7 +224,7 @@ async fn a_body_that_trickles_is_answered_408() {
             if !tokio::runtime::Handle::current().block_on(feed.try_data(&b"x"[..])) {
                 return sent;
             }
-            e2e::eventually("the byte at the origin, or the end", || match origin.seen().first() {
+            eventually("the byte at the origin, or the end", || match origin.seen().first() {
                 Some(seen) if seen.body.len() < sent && !feed.is_over() => Err(format!("{seen:?}")),
                 Some(_) => Ok(()),
                 None => Err("no request".to_owned()),
