@@ -229,22 +229,24 @@ pub fn said_length(fields: &HeaderMap) -> Option<u64> {
     fields.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok())
 }
 
-/// Both directions of a stream as bytes. Dropped before its end, the stream is reset.
+/// Both directions of a stream as bytes. Dropped before its end, the stream is reset. What it occupies is given back with
+/// it.
 #[derive(Debug)]
-pub struct Joined {
+pub struct Joined<Held> {
     outgoing: SendStream<Bytes>,
     incoming: RecvStream,
     /// What was received and not read yet.
     rest: Bytes,
+    _held: Held,
 }
 
-impl Joined {
-    pub fn new(outgoing: SendStream<Bytes>, incoming: RecvStream) -> Self {
-        Self { outgoing, incoming, rest: Bytes::new() }
+impl<Held> Joined<Held> {
+    pub fn new(outgoing: SendStream<Bytes>, incoming: RecvStream, held: Held) -> Self {
+        Self { outgoing, incoming, rest: Bytes::new(), _held: held }
     }
 }
 
-impl AsyncRead for Joined {
+impl<Held: Unpin> AsyncRead for Joined<Held> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -264,7 +266,7 @@ impl AsyncRead for Joined {
     }
 }
 
-impl AsyncWrite for Joined {
+impl<Held: Unpin> AsyncWrite for Joined<Held> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         if data.is_empty() {
             return Poll::Ready(Ok(0));

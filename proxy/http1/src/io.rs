@@ -36,7 +36,7 @@ impl Duplex for tokio::net::UnixStream {}
 
 impl Duplex for tokio::io::DuplexStream {}
 
-impl Duplex for starve_http::stream::Joined {}
+impl<Held: Send + Unpin + 'static> Duplex for starve_http::stream::Joined<Held> {}
 
 // The end mark of TLS is missing when such a stream is dropped (RFC 8446 §6.1).
 impl<S: Duplex> Duplex for tokio_rustls::client::TlsStream<S> {}

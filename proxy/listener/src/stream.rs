@@ -187,7 +187,8 @@ impl Stream {
         let sent = self.respond.send_final(head, false);
         if let Ok(outgoing) = sent {
             // Without somebody at the other end it is dropped, which resets the stream.
-            let _joined = sender.send(Rewound::new(Joined::new(outgoing, incoming), bytes::BytesMut::new()));
+            let _joined =
+                sender.send(Rewound::new(Joined::new(outgoing, incoming, ()), bytes::BytesMut::new()));
         }
     }
 }

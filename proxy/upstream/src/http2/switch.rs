@@ -2,10 +2,6 @@
 //!
 //! Behind this the request is one to switch protocols as HTTP/1.1 has it, and so is the answer.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::{Bytes, BytesMut};
 use h2::ext::Protocol;
@@ -18,8 +14,7 @@ use http_body::Body as _;
 use sha1::{Digest as _, Sha1};
 use starve_http::stream::Joined;
 use starve_http::{Request, hygiene};
-use starve_http1::{Duplex, OnUpgrade, Rewound};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use starve_http1::{OnUpgrade, Rewound};
 
 use super::Lease;
 use crate::pool::InUse;
@@ -50,7 +45,8 @@ impl Switch {
         Some(Self { protocol, key })
     }
 
-    /// The agreement of a server, in the words of HTTP/1.1. The stream goes to whoever takes the switch.
+    /// The agreement of a server, in the words of HTTP/1.1. The stream goes to whoever takes the switch, and is counted on
+    /// its connection until it ends.
     pub(super) fn agreed(
         self,
         mut head: response::Parts,
@@ -64,7 +60,7 @@ impl Switch {
         if let Some(key) = self.key {
             head.headers.insert(SEC_WEBSOCKET_ACCEPT, proof(&key));
         }
-        let stream = Switched { stream: Joined::new(outgoing, incoming), _held: held };
+        let stream = Joined::new(outgoing, incoming, held);
         head.extensions.insert(OnUpgrade::now(Rewound::new(stream, BytesMut::new())));
         head
     }
@@ -72,7 +68,7 @@ impl Switch {
 
 /// The one protocol that a request asks for.
 fn protocol(request: &Request) -> Option<&str> {
-    let asked = request.headers().get(UPGRADE)?.to_str().ok()?.trim();
+    let asked = request.headers().get(UPGRADE)?.to_str().ok()?;
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-./_".contains(&byte);
     (!asked.is_empty() && asked.bytes().all(is_token)).then_some(asked)
 }
@@ -81,38 +77,6 @@ fn proof(key: &HeaderValue) -> HeaderValue {
     let hash = Sha1::new().chain_update(key.as_bytes()).chain_update(PROOF).finalize();
     HeaderValue::try_from(BASE64_STANDARD.encode(hash)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
-
-/// The stream as bytes, counted on its connection until it ends.
-struct Switched {
-    stream: Joined,
-    _held: (Lease, InUse),
-}
-
-impl AsyncRead for Switched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Switched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl Duplex for Switched {}
 
 #[cfg(test)]
 mod tests {
