@@ -21,7 +21,8 @@ use crate::generation::own_host;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-const NO_WASM: &str = "this starve was built without the feature `wasm`";
+const NO_WASM: &str =
+    "this starve was built without the feature `wasm`; build it without `--no-default-features`";
 
 /// A function as it lives. Kept over reloads as long as its plan and its files stay the same.
 #[derive(Debug)]
